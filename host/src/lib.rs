@@ -1,0 +1,19 @@
+//! Edgemill: consumes Kafka messages, passes each through a chain of WebAssembly transform modules, and delivers the results.
+//!
+//! The layers, from the bottom: words (`record`, `batch`, `outputs`, `ledger`, `route`, `policy`, `backoff`, `config`),
+//! ports (`source`, `sink`, `chain`, `modules`), adapters (`kafka`, `sink::stdout`, `wasm`, `modules::watch`), control
+//! (`worker`, `modules::reload`, `admin`, `service`), and `cli` on top.
+
+pub mod backoff;
+pub mod batch;
+pub mod chain;
+pub mod config;
+pub mod ledger;
+pub mod modules;
+pub mod outputs;
+pub mod policy;
+pub mod record;
+pub mod route;
+pub mod sink;
+pub mod source;
+pub mod wake;

@@ -1,0 +1,2 @@
+//! Edgemill.
+fn main() {}

@@ -1,0 +1,69 @@
+//! Port: where rows go. Owned by one worker.
+
+use crate::batch::Batch;
+use crate::record::Span;
+use crate::route::Route;
+
+pub mod stdout;
+
+/// A row that was refused while it was handed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Index of the row in the batch.
+    pub row: u32,
+    /// Why, for a person.
+    pub message: String,
+}
+
+/// What became of rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// So many rows of the span are durable.
+    Delivered(Span, u32),
+    /// A row of the span was not delivered: the span's lane must be read again. `refused` tells that the row itself is
+    /// the reason, so that it would fail again.
+    Failed {
+        /// The row's span.
+        span: Span,
+        /// Whether the destination will never take this row.
+        refused: bool,
+        /// Why, for a person.
+        message: String,
+    },
+}
+
+/// What the worker does when its sink fails.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// A person is needed: the program ends.
+    #[error("{0}")]
+    End(String),
+    /// The sink is of no use any more: the worker is made anew, and its lanes are read again.
+    #[error("{0}")]
+    Anew(String),
+}
+
+/// A destination. No call blocks.
+pub trait Sink {
+    /// Whether another batch may be submitted: false while too many bytes are in flight.
+    fn has_room(&self) -> bool;
+
+    /// Takes rows, in order. `routes` has one entry a row, or is empty: all go to the default. What is refused at once is
+    /// pushed to `refused`; every other row is told of by [`Sink::poll`].
+    ///
+    /// # Errors
+    /// See [`SinkError`].
+    fn submit(
+        &mut self,
+        span: Span,
+        rows: &Batch<'_>,
+        routes: &[Route],
+        refused: &mut Vec<Refusal>,
+    ) -> Result<(), SinkError>;
+
+    /// Tells what became of rows since the last call.
+    ///
+    /// # Errors
+    /// See [`SinkError`].
+    fn poll(&mut self, settled: &mut Vec<Settled>) -> Result<(), SinkError>;
+}

@@ -1,0 +1,103 @@
+//! Port: where records come from. One consumer, owned by one worker.
+
+use crate::batch::Batch;
+use crate::record::{Lane, Partition, Resume};
+use std::time::Duration;
+
+/// How much one batch may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchLimit {
+    /// Records.
+    pub records: usize,
+    /// Bytes of keys and values; a single larger record still makes a batch.
+    pub bytes: usize,
+}
+
+/// Fetched records of one lane, kept until dropped.
+pub trait Messages {
+    /// Borrows them as columns.
+    fn batch(&self) -> Batch<'_>;
+}
+
+/// What a source has for its worker.
+pub enum Event {
+    /// Nothing.
+    Idle,
+    /// Records, next in order of their lane.
+    Batch(Lane, Box<dyn Messages>),
+    /// The group gave these partitions: answer with [`Source::assign`].
+    Assigned(Vec<Partition>),
+    /// The group takes these lanes: drain, commit, then answer with [`Source::release`].
+    Revoked {
+        /// Which.
+        lanes: Vec<Lane>,
+        /// Whether they have gone to somebody else already: then nothing can be committed.
+        lost: bool,
+    },
+}
+
+/// How far a lane is.
+#[derive(Clone, Debug)]
+pub struct Position {
+    /// Which partition it is.
+    pub partition: Partition,
+    /// The lane.
+    pub lane: Lane,
+    /// The end of the partition, where known.
+    pub end: Option<i64>,
+    /// The next offset that the source hands out, where known.
+    pub next: Option<i64>,
+}
+
+/// What the worker does when its source fails.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// A person is needed: the program ends.
+    #[error("{0}")]
+    End(String),
+    /// The consumer is of no use any more: the worker is made anew.
+    #[error("{0}")]
+    Anew(String),
+}
+
+/// A consumer. No call blocks, but where it says so.
+pub trait Source {
+    /// Serves the group's protocol, and hands out a batch where `read` allows one.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    fn poll(&mut self, read: Option<BatchLimit>) -> Result<Event, SourceError>;
+
+    /// Serves the protocol while a batch is being worked on. True: an assignment or revocation waits for [`Source::poll`].
+    fn serve(&mut self) -> bool;
+
+    /// Begins lanes, at their committed offset or the configured start. Waits for the group's coordinator.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    fn assign(&mut self, lanes: &[(Lane, Partition)]) -> Result<(), SourceError>;
+
+    /// Ends lanes: everything fetched of them is dropped.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    fn release(&mut self, lanes: &[Lane]) -> Result<(), SourceError>;
+
+    /// Reads a lane again under its new epoch, from a resume point, or from where its assignment began.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    fn rewind(&mut self, lane: Lane, to: Option<Resume>) -> Result<(), SourceError>;
+
+    /// Commits resume points. With a deadline it waits for the answer; without one the answer is logged when it comes.
+    ///
+    /// # Errors
+    /// Why they are not committed; for a later try, since committing is repeated with every move.
+    fn commit(&mut self, points: &[(Lane, Resume)], wait: Option<Duration>) -> Result<(), String>;
+
+    /// How far each lane is, from what is known locally.
+    fn positions(&self) -> Vec<Position>;
+
+    /// Leaves the group. Waits for it; lanes must have been drained and committed.
+    fn close(&mut self);
+}
