@@ -1,0 +1,50 @@
+# Each command does its own set-up on a fresh Debian machine with git, make and Rust by rustup, and is quick when nothing is missing.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+target := $(abspath $(or $(CARGO_TARGET_DIR),target))
+export EDGEMILL_CACHE ?= $(CURDIR)/.cache
+export EDGEMILL_MODULES ?= $(target)/modules
+
+.PHONY: help demo test storm bench lint modules kafka rust setup-build setup-test
+
+help: ## say what there is
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+demo: modules ## run the main job on an embedded broker, with a swap while records flow
+	cargo build -q
+	$(target)/debug/edgemill demo --modules $(EDGEMILL_MODULES)
+
+test: modules setup-test kafka ## run every test, scenarios against a real Kafka included
+	cargo build --workspace --all-targets
+	cargo test --workspace
+
+storm: export EDGEMILL_STORM = 1
+storm: test ## run the tests with the scenarios in their long form
+
+bench: modules setup-test kafka ## measure the host against a native loop that does the same
+	cargo build --workspace --profile bench
+	cargo run -q -p edgemill-bench --profile bench
+
+lint: setup-build ## check formatting, lints, licences and sources
+	cargo fmt --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --target wasm32-unknown-unknown -p edgemill-guest $(patsubst transforms/%/Cargo.toml,-p %,$(wildcard transforms/*/Cargo.toml)) -- -D warnings
+	scripts/cargo-deny.sh
+	$(EDGEMILL_CACHE)/bin/cargo-deny --log-level error check bans licenses sources
+
+modules: setup-build ## build the transforms for both doors into target/modules
+	scripts/modules.sh $(target)
+
+kafka: setup-test ## get a Kafka broker into the cache folder
+	tests/servers/get-kafka.sh
+
+rust:
+	@scripts/rust.sh
+
+setup-build: rust
+	@scripts/packages.sh build
+
+setup-test: rust
+	@scripts/packages.sh test

@@ -1,0 +1,172 @@
+//! A real Kafka broker as a child process: one shared by all scenarios of a test binary, others for those that hurt theirs.
+
+use std::collections::HashSet;
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::guard::{self, Guarded};
+use crate::wait::{PATIENCE, wait_for};
+
+/// A single broker with its data in a temporary folder.
+///
+/// Topics, records and offsets: see [`crate::records`], whose functions are methods of this type.
+#[derive(Debug)]
+pub struct Broker {
+    folder: TempDir,
+    properties: String,
+    port: u16,
+    sasl_port: u16,
+    controller_port: u16,
+    process: Option<Guarded>,
+}
+
+static SHARED: OnceLock<Broker> = OnceLock::new();
+
+impl Broker {
+    /// Gives the broker that all scenarios of this process share, and starts it first where nobody has.
+    ///
+    /// # Panics
+    /// When it cannot be had: a missing server fails the run.
+    #[must_use]
+    pub fn shared() -> &'static Self {
+        SHARED.get_or_init(|| {
+            let broker = Self::start().unwrap_or_else(|error| panic!("{error:#}"));
+            guard::remove_at_end(broker.folder.path()); // a static is never dropped
+            broker
+        })
+    }
+
+    /// Starts a broker of one's own, to stop, kill or configure.
+    ///
+    /// # Errors
+    /// Kafka is not in the cache folder (`make kafka` puts it there), or did not start.
+    pub fn start() -> Result<Self> {
+        Self::start_with("")
+    }
+
+    /// Starts a broker of one's own with more lines in its `server.properties`.
+    ///
+    /// # Errors
+    /// As [`Broker::start`].
+    pub fn start_with(properties: &str) -> Result<Self> {
+        let [port, sasl_port, controller_port] = [free_port(), free_port(), free_port()];
+        let properties = properties.to_owned();
+        let folder = tempfile::Builder::new().prefix("edgemill-kafka-").tempdir()?;
+        let mut broker = Self {
+            folder,
+            properties,
+            port,
+            sasl_port,
+            controller_port,
+            process: None,
+        };
+        broker.restart()?;
+        Ok(broker)
+    }
+
+    /// Starts the broker again, with the data and the ports that it had.
+    ///
+    /// # Errors
+    /// As [`Broker::start`].
+    pub fn restart(&mut self) -> Result<()> {
+        self.kill();
+        let cache = cache();
+        if !cache.join("kafka/.complete").exists() {
+            bail!("no Kafka in {}: run `make kafka`", cache.display());
+        }
+        let path = self.folder.path().join("log");
+        let log = fs::File::create(&path)?;
+        let mut process = guard::spawn(
+            Command::new(guard::servers().join("kafka.sh"))
+                .arg(self.folder.path())
+                .args([self.port, self.sasl_port, self.controller_port].map(|port| port.to_string()))
+                .env("EDGEMILL_CACHE", &cache)
+                .env("KAFKA_PROPERTIES", &self.properties)
+                .stdout(Stdio::from(log.try_clone()?))
+                .stderr(Stdio::from(log)),
+        )?;
+        let started = wait_for("Kafka has started", PATIENCE, || {
+            let log = fs::read_to_string(&path)?;
+            if let Some(status) = process.0.try_wait()? {
+                bail!("Kafka ended with {status}");
+            }
+            Ok(log.contains("Kafka Server started").then_some(()))
+        });
+        started.with_context(|| tail(&path))?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Asks the broker to stop and waits until it has.
+    ///
+    /// # Errors
+    /// It did not end in time.
+    pub fn stop(&mut self) -> Result<()> {
+        let Some(mut process) = self.process.take() else {
+            return Ok(());
+        };
+        kill_process(Pid::from_child(&process.0), Signal::TERM)?;
+        wait_for("Kafka has stopped", PATIENCE, || Ok(process.0.try_wait()?))?;
+        Ok(())
+    }
+
+    /// Kills the broker, as a crash would.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Address of the plaintext listener, for `brokers = "…"`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Address of the SASL listener without TLS: `alice`/`alice-secret` by SCRAM, `bob`/`bob-secret` by PLAIN.
+    #[must_use]
+    pub fn sasl_address(&self) -> String {
+        format!("127.0.0.1:{}", self.sasl_port)
+    }
+}
+
+/// Chooses a port that nobody listens on and that no outgoing connection will take: they use higher ones.
+///
+/// # Panics
+/// When no port is free.
+#[must_use]
+pub fn free_port() -> u16 {
+    static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let given = given.get_or_insert_default();
+    for _ in 0..10_000 {
+        let port = fastrand::u16(10_000..32_000);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() && given.insert(port) {
+            return port;
+        }
+    }
+    panic!("no free port from 10000 to 32000");
+}
+
+fn cache() -> std::path::PathBuf {
+    std::env::var_os("EDGEMILL_CACHE").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache"),
+        std::path::PathBuf::from,
+    )
+}
+
+/// Gives the last lines of a log, for the message of a failure.
+pub(crate) fn tail(path: &Path) -> String {
+    let log = fs::read_to_string(path).unwrap_or_default();
+    let lines: Vec<&str> = log.lines().collect();
+    format!(
+        "the end of {}:\n{}",
+        path.display(),
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    )
+}

@@ -1,0 +1,337 @@
+//! Records in and out of a broker: topics, producing, consuming to the end, and what a group has committed.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::{FromClientConfig, FromClientConfigAndContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Headers, Message, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
+
+use crate::Broker;
+use crate::wait::PATIENCE;
+
+/// A record to produce; what is not set is null, empty, or the broker's choice.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Record {
+    /// Where it goes; by key where not set.
+    pub partition: Option<i32>,
+    /// The key, or null.
+    pub key: Option<Vec<u8>>,
+    /// The value, or null.
+    pub value: Option<Vec<u8>>,
+    /// The headers, in order.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// Milliseconds since 1970; now where not set.
+    pub timestamp: Option<i64>,
+}
+
+impl Record {
+    /// Makes a record of a value alone.
+    #[must_use]
+    pub fn of(value: impl Into<Vec<u8>>) -> Self {
+        Self {
+            value: Some(value.into()),
+            ..Self::default()
+        }
+    }
+
+    /// Sets the partition.
+    #[must_use]
+    pub fn to(mut self, partition: i32) -> Self {
+        self.partition = Some(partition);
+        self
+    }
+
+    /// Sets the key.
+    #[must_use]
+    pub fn keyed(mut self, key: impl Into<Vec<u8>>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+}
+
+/// A record as it was found in a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consumed {
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// The key, or null.
+    pub key: Option<Vec<u8>>,
+    /// The value, or null.
+    pub value: Option<Vec<u8>>,
+    /// The headers, in order.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// Milliseconds since 1970.
+    pub timestamp: Option<i64>,
+}
+
+impl Consumed {
+    /// Copies a message.
+    #[must_use]
+    pub fn of(message: &BorrowedMessage<'_>) -> Self {
+        let headers = message.headers().into_iter().flat_map(Headers::iter);
+        Self {
+            partition: message.partition(),
+            offset: message.offset(),
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.payload().map(<[u8]>::to_vec),
+            headers: headers
+                .map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec)))
+                .collect(),
+            timestamp: message.timestamp().to_millis(),
+        }
+    }
+
+    /// Gives the value as text, lossily; empty where it is null.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.value
+            .as_deref()
+            .map(String::from_utf8_lossy)
+            .unwrap_or_default()
+            .into_owned()
+    }
+
+    /// Gives the first header of a name as text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<String> {
+        let (_, value) = self.headers.iter().find(|(n, _)| n == name)?;
+        value
+            .as_deref()
+            .map(|value| String::from_utf8_lossy(value).into_owned())
+    }
+}
+
+/// Gives a name that no other scenario or run uses, for topics and groups.
+#[must_use]
+pub fn unique(name: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!(
+        "{name}-{}-{:04x}",
+        NEXT.fetch_add(1, Ordering::Relaxed),
+        fastrand::u16(..)
+    )
+}
+
+/// Counts deliveries that failed: a scenario cannot go on without its input.
+#[derive(Default)]
+struct Deliveries {
+    failed: AtomicU32,
+}
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+            eprintln!("a record of the scenario's input was not delivered: {error}");
+        }
+    }
+}
+
+impl Broker {
+    fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.address());
+        config
+    }
+
+    /// Makes a topic of a unique name that begins with the one given.
+    ///
+    /// # Errors
+    /// The broker refuses, or is down.
+    pub fn topic(&self, name: &str, partitions: i32) -> Result<String> {
+        let name = unique(name);
+        self.create_topic(&name, partitions, &[])?;
+        Ok(name)
+    }
+
+    /// Makes a topic, with options of the broker's for it.
+    ///
+    /// # Errors
+    /// The broker refuses, or is down.
+    pub fn create_topic(&self, name: &str, partitions: i32, options: &[(&str, &str)]) -> Result<()> {
+        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        topic.config = options.to_vec();
+        let admin = AdminClient::<DefaultClientContext>::from_config(&self.client())?;
+        one(block_on(admin.create_topics([&topic], &AdminOptions::new()))?)
+    }
+
+    /// Deletes a topic.
+    ///
+    /// # Errors
+    /// There is no such topic, or the broker is down.
+    pub fn delete_topic(&self, name: &str) -> Result<()> {
+        let admin = AdminClient::<DefaultClientContext>::from_config(&self.client())?;
+        one(block_on(admin.delete_topics(&[name], &AdminOptions::new()))?)
+    }
+
+    /// Produces all records, in order, and returns when the broker has them.
+    ///
+    /// # Errors
+    /// A record was refused or not delivered.
+    pub fn produce(&self, topic: &str, records: impl IntoIterator<Item = Record>) -> Result<()> {
+        let producer: ThreadedProducer<Deliveries> = ThreadedProducer::from_config_and_context(
+            self.client()
+                .set("enable.idempotence", "true")
+                .set("linger.ms", "5")
+                .set("batch.size", "1000000")
+                .set("queue.buffering.max.kbytes", "65536"),
+            Deliveries::default(),
+        )?;
+        for record in records {
+            let mut next = BaseRecord::<[u8], [u8]>::to(topic);
+            next.partition = record.partition;
+            next.key = record.key.as_deref();
+            next.payload = record.value.as_deref();
+            next.timestamp = record.timestamp;
+            if !record.headers.is_empty() {
+                let headers = OwnedHeaders::new_with_capacity(record.headers.len());
+                next.headers = Some(record.headers.iter().fold(headers, |headers, (key, value)| {
+                    headers.insert(Header {
+                        key,
+                        value: value.as_deref(),
+                    })
+                }));
+            }
+            while let Err((error, again)) = producer.send(next) {
+                if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
+                    return Err(error).with_context(|| format!("producing to {topic}"));
+                }
+                producer.poll(Duration::from_millis(10));
+                next = again;
+            }
+        }
+        producer
+            .flush(PATIENCE)
+            .with_context(|| format!("producing to {topic}"))?;
+        match producer.client().context().failed.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            failed => bail!("{failed} records were not delivered to {topic}"),
+        }
+    }
+
+    /// Reads a topic from its beginning to the end that it has now, by partition and offset. Aborted transactions are not seen.
+    ///
+    /// # Errors
+    /// There is no such topic, or the broker is down.
+    pub fn consume(&self, topic: &str) -> Result<Vec<Consumed>> {
+        let mut all = Vec::new();
+        self.consume_each(topic, |message| all.push(Consumed::of(message)))?;
+        all.sort_by_key(|record| (record.partition, record.offset));
+        Ok(all)
+    }
+
+    /// Reads a topic as [`Broker::consume`] does, without keeping it. Each partition's messages come in order.
+    ///
+    /// # Errors
+    /// As [`Broker::consume`].
+    pub fn consume_each(&self, topic: &str, mut see: impl FnMut(&BorrowedMessage<'_>)) -> Result<()> {
+        let consumer: BaseConsumer = self
+            .client()
+            .set("group.id", "edgemill-tests")
+            .set("enable.auto.commit", "false")
+            .set("enable.partition.eof", "true")
+            .set("fetch.queue.backoff.ms", "2")
+            .create()?;
+        let mut assignment = TopicPartitionList::new();
+        let mut open = partitions(&consumer, topic)?;
+        for partition in &open {
+            assignment.add_partition_offset(topic, *partition, Offset::Beginning)?;
+        }
+        consumer.assign(&assignment)?;
+        // An end of partition comes after the last record that was there, control records of transactions included.
+        while !open.is_empty() {
+            match consumer.poll(PATIENCE) {
+                Some(Ok(message)) => see(&message),
+                Some(Err(KafkaError::PartitionEOF(partition))) => open.retain(|p| *p != partition),
+                Some(Err(error)) => return Err(error).with_context(|| format!("consuming {topic}")),
+                None => bail!("waited {PATIENCE:?} in vain for the end of {topic}"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the end offset of each partition.
+    ///
+    /// # Errors
+    /// There is no such topic, or the broker is down.
+    pub fn ends(&self, topic: &str) -> Result<Vec<i64>> {
+        let consumer: BaseConsumer = self.client().create()?;
+        let ends = partitions(&consumer, topic)?.into_iter().map(|partition| {
+            let (_, end) = consumer.fetch_watermarks(topic, partition, PATIENCE)?;
+            Ok(end)
+        });
+        ends.collect()
+    }
+
+    /// Gives the offset that a group has committed for each partition, where it has.
+    ///
+    /// # Errors
+    /// There is no such topic, or the broker is down.
+    pub fn committed(&self, group: &str, topic: &str) -> Result<Vec<Option<i64>>> {
+        let consumer: BaseConsumer = self.client().set("group.id", group).create()?;
+        let mut asked = TopicPartitionList::new();
+        for partition in partitions(&consumer, topic)? {
+            asked.add_partition(topic, partition);
+        }
+        let committed = consumer.committed_offsets(asked, PATIENCE)?;
+        Ok(committed
+            .elements()
+            .iter()
+            .map(|element| element.offset().to_raw().filter(|offset| *offset >= 0))
+            .collect())
+    }
+
+    /// Counts the records of a topic that a group has not committed.
+    ///
+    /// # Errors
+    /// There is no such topic, or the broker is down.
+    pub fn lag(&self, group: &str, topic: &str) -> Result<i64> {
+        let ends = self.ends(topic)?;
+        let committed = self.committed(group, topic)?;
+        Ok(ends
+            .iter()
+            .zip(committed)
+            .map(|(end, committed)| end - committed.unwrap_or(0))
+            .sum())
+    }
+}
+
+fn partitions(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>> {
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+    let found = metadata.topics().first().filter(|found| !found.partitions().is_empty());
+    let mut partitions: Vec<i32> = found
+        .with_context(|| format!("no topic {topic}"))?
+        .partitions()
+        .iter()
+        .map(|p| p.id())
+        .collect();
+    partitions.sort_unstable();
+    Ok(partitions)
+}
+
+fn one(results: Vec<Result<String, (String, RDKafkaErrorCode)>>) -> Result<()> {
+    for result in results {
+        result.map_err(|(topic, code)| anyhow!("topic {topic}: {code}"))?;
+    }
+    Ok(())
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime
+        .expect("a runtime without drivers needs nothing")
+        .block_on(future)
+}
