@@ -1,8 +1,10 @@
-//! Port: a live instance that transforms batches, and the chain that is made of them.
+//! Port: a live instance that transforms batches, and the plan that says which instances make a chain.
 
 use crate::batch::Batch;
+use crate::modules::Module;
 use crate::outputs::Outputs;
-use crate::policy::Class;
+use crate::policy::{Class, Policy};
+use std::sync::Arc;
 
 pub mod apply;
 mod stage;
@@ -28,4 +30,32 @@ pub trait Transform: Send {
 
     /// The memory it holds, in bytes.
     fn memory(&self) -> usize;
+}
+
+/// A numbered, immutable chain. A swap publishes the next one.
+pub struct Plan {
+    /// Counts the plans of a pipeline since the program started, from 1.
+    pub number: u64,
+    /// The modules in order.
+    pub stages: Vec<PlanStage>,
+}
+
+/// A module's place in a plan.
+#[derive(Clone)]
+pub struct PlanStage {
+    /// The module.
+    pub module: Arc<dyn Module>,
+    /// What is done with records that fail in it.
+    pub policy: Policy,
+}
+
+impl Plan {
+    /// The modules' names and the first 12 digits of their hashes, for logs.
+    pub fn describe(&self) -> String {
+        let named = self.stages.iter().map(|stage| {
+            let hash = stage.module.hash();
+            format!("{}@{}", stage.module.name(), hash.get(..12).unwrap_or(hash))
+        });
+        named.collect::<Vec<_>>().join(" -> ")
+    }
 }

@@ -127,3 +127,67 @@ impl Ledger {
         book.open.get_mut(usize::try_from(index).ok()?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_late_settlement_of_a_lost_assignment_is_ignored() {
+        let mut ledger = Ledger::default();
+        let lost = ledger.assign();
+        let span = ledger.open(lost, Offset(9)).expect("the lane is held");
+        ledger.release(lost);
+        let again = ledger.assign();
+        assert_eq!(again.slot, lost.slot);
+        ledger.open(again, Offset(4)).expect("the lane is held");
+        ledger.settle(span, 1);
+        assert_eq!(ledger.take_moved(), []);
+        assert!(ledger.open(lost, Offset(10)).is_none());
+    }
+
+    #[test]
+    fn a_rewound_lane_starts_at_its_resume_point_under_a_new_epoch() {
+        let mut ledger = Ledger::default();
+        let lane = ledger.assign();
+        let first = ledger.open(lane, Offset(9)).expect("the lane is held");
+        let second = ledger.open(lane, Offset(19)).expect("the lane is held");
+        ledger.settle(first, 1);
+        let (lane, resume) = ledger.rewind(lane).expect("the lane is held");
+        assert_eq!(resume, Some(Resume(10)));
+        ledger.settle(second, 1);
+        assert_eq!(ledger.resume(lane), Some(Resume(10)));
+        assert!(ledger.is_settled(lane));
+    }
+
+    proptest! {
+        #[test]
+        fn no_resume_point_ever_passes_an_unsettled_span(
+            sizes in proptest::collection::vec(1i64..50, 1..40),
+            order in proptest::collection::vec(any::<prop::sample::Index>(), 0..200),
+        ) {
+            let mut ledger = Ledger::default();
+            let lane = ledger.assign();
+            let mut end = -1;
+            let spans: Vec<_> = sizes.iter().map(|size| {
+                end += size;
+                let span = ledger.open(lane, Offset(end)).expect("the lane is held");
+                ledger.expect(span, 1);
+                (span, end)
+            }).collect();
+            let mut waits = vec![2u32; spans.len()];
+            for index in order {
+                let index = index.index(spans.len());
+                if waits[index] > 0 {
+                    waits[index] -= 1;
+                    ledger.settle(spans[index].0, 1);
+                }
+                let settled = waits.iter().take_while(|wait| **wait == 0).count();
+                let expected = settled.checked_sub(1).map(|last| Offset(spans[last].1).resume());
+                prop_assert_eq!(ledger.resume(lane), expected);
+                prop_assert_eq!(ledger.is_settled(lane), settled == spans.len());
+            }
+        }
+    }
+}
