@@ -1,4 +1,4 @@
-//! Airports and airlines of the world: names, codes and places as of 2026.
+//! Airports and airlines of the world: names, codes and places.
 
 /// An airport. Its texts need no escapes in JSON.
 pub(super) struct Airport {
@@ -11,646 +11,187 @@ pub(super) struct Airport {
     pub(super) country: &'static str,
 }
 
-/// Makes an airport of its row; an empty state is none.
-const fn airport([name, iata, icao, city, state, country]: [&'static str; 6]) -> Airport {
-    let state = if state.is_empty() { None } else { Some(state) };
-    Airport {
-        name,
-        iata,
-        icao,
-        city,
-        state,
-        country,
-    }
+/// The airports of the table.
+pub(super) fn airports() -> impl Iterator<Item = Airport> {
+    AIRPORTS.trim().lines().map(|row| {
+        let mut fields = row.split('|');
+        let mut field = || fields.next().expect("a row of the table has six fields");
+        let (name, iata, icao, city, state) = (field(), field(), field(), field(), field());
+        Airport {
+            name,
+            iata,
+            icao,
+            city,
+            state: Some(state).filter(|state| !state.is_empty()),
+            country: field(),
+        }
+    })
 }
 
-pub(super) const AIRPORTS: &[Airport] = &[
-    airport([
-        "Hartsfield-Jackson Atlanta International Airport",
-        "ATL",
-        "KATL",
-        "Atlanta",
-        "Georgia",
-        "United States",
-    ]),
-    airport([
-        "Los Angeles International Airport",
-        "LAX",
-        "KLAX",
-        "Los Angeles",
-        "California",
-        "United States",
-    ]),
-    airport([
-        "O'Hare International Airport",
-        "ORD",
-        "KORD",
-        "Chicago",
-        "Illinois",
-        "United States",
-    ]),
-    airport([
-        "Dallas/Fort Worth International Airport",
-        "DFW",
-        "KDFW",
-        "Dallas",
-        "Texas",
-        "United States",
-    ]),
-    airport([
-        "Denver International Airport",
-        "DEN",
-        "KDEN",
-        "Denver",
-        "Colorado",
-        "United States",
-    ]),
-    airport([
-        "John F. Kennedy International Airport",
-        "JFK",
-        "KJFK",
-        "New York",
-        "New York",
-        "United States",
-    ]),
-    airport([
-        "San Francisco International Airport",
-        "SFO",
-        "KSFO",
-        "San Francisco",
-        "California",
-        "United States",
-    ]),
-    airport([
-        "Seattle-Tacoma International Airport",
-        "SEA",
-        "KSEA",
-        "Seattle",
-        "Washington",
-        "United States",
-    ]),
-    airport([
-        "Harry Reid International Airport",
-        "LAS",
-        "KLAS",
-        "Las Vegas",
-        "Nevada",
-        "United States",
-    ]),
-    airport([
-        "Orlando International Airport",
-        "MCO",
-        "KMCO",
-        "Orlando",
-        "Florida",
-        "United States",
-    ]),
-    airport([
-        "Miami International Airport",
-        "MIA",
-        "KMIA",
-        "Miami",
-        "Florida",
-        "United States",
-    ]),
-    airport([
-        "Charlotte Douglas International Airport",
-        "CLT",
-        "KCLT",
-        "Charlotte",
-        "North Carolina",
-        "United States",
-    ]),
-    airport([
-        "Phoenix Sky Harbor International Airport",
-        "PHX",
-        "KPHX",
-        "Phoenix",
-        "Arizona",
-        "United States",
-    ]),
-    airport([
-        "Newark Liberty International Airport",
-        "EWR",
-        "KEWR",
-        "Newark",
-        "New Jersey",
-        "United States",
-    ]),
-    airport([
-        "George Bush Intercontinental Airport",
-        "IAH",
-        "KIAH",
-        "Houston",
-        "Texas",
-        "United States",
-    ]),
-    airport([
-        "Logan International Airport",
-        "BOS",
-        "KBOS",
-        "Boston",
-        "Massachusetts",
-        "United States",
-    ]),
-    airport([
-        "Minneapolis-Saint Paul International Airport",
-        "MSP",
-        "KMSP",
-        "Minneapolis",
-        "Minnesota",
-        "United States",
-    ]),
-    airport([
-        "Detroit Metropolitan Wayne County Airport",
-        "DTW",
-        "KDTW",
-        "Detroit",
-        "Michigan",
-        "United States",
-    ]),
-    airport([
-        "Philadelphia International Airport",
-        "PHL",
-        "KPHL",
-        "Philadelphia",
-        "Pennsylvania",
-        "United States",
-    ]),
-    airport([
-        "Salt Lake City International Airport",
-        "SLC",
-        "KSLC",
-        "Salt Lake City",
-        "Utah",
-        "United States",
-    ]),
-    airport([
-        "San Diego International Airport",
-        "SAN",
-        "KSAN",
-        "San Diego",
-        "California",
-        "United States",
-    ]),
-    airport([
-        "Portland International Airport",
-        "PDX",
-        "KPDX",
-        "Portland",
-        "Oregon",
-        "United States",
-    ]),
-    airport([
-        "Austin-Bergstrom International Airport",
-        "AUS",
-        "KAUS",
-        "Austin",
-        "Texas",
-        "United States",
-    ]),
-    airport([
-        "Nashville International Airport",
-        "BNA",
-        "KBNA",
-        "Nashville",
-        "Tennessee",
-        "United States",
-    ]),
-    airport([
-        "Daniel K. Inouye International Airport",
-        "HNL",
-        "PHNL",
-        "Honolulu",
-        "Hawaii",
-        "United States",
-    ]),
-    airport([
-        "Ted Stevens Anchorage International Airport",
-        "ANC",
-        "PANC",
-        "Anchorage",
-        "Alaska",
-        "United States",
-    ]),
-    airport([
-        "Toronto Pearson International Airport",
-        "YYZ",
-        "CYYZ",
-        "Toronto",
-        "Ontario",
-        "Canada",
-    ]),
-    airport([
-        "Vancouver International Airport",
-        "YVR",
-        "CYVR",
-        "Vancouver",
-        "British Columbia",
-        "Canada",
-    ]),
-    airport([
-        "Montréal-Trudeau International Airport",
-        "YUL",
-        "CYUL",
-        "Montréal",
-        "Québec",
-        "Canada",
-    ]),
-    airport([
-        "Cancún International Airport",
-        "CUN",
-        "MMUN",
-        "Cancún",
-        "Quintana Roo",
-        "Mexico",
-    ]),
-    airport([
-        "Benito Juárez International Airport",
-        "MEX",
-        "MMMX",
-        "Mexico City",
-        "Ciudad de México",
-        "Mexico",
-    ]),
-    airport([
-        "São Paulo/Guarulhos International Airport",
-        "GRU",
-        "SBGR",
-        "São Paulo",
-        "São Paulo",
-        "Brazil",
-    ]),
-    airport([
-        "Rio de Janeiro/Galeão International Airport",
-        "GIG",
-        "SBGL",
-        "Rio de Janeiro",
-        "Rio de Janeiro",
-        "Brazil",
-    ]),
-    airport([
-        "Brasília International Airport",
-        "BSB",
-        "SBBR",
-        "Brasília",
-        "Distrito Federal",
-        "Brazil",
-    ]),
-    airport([
-        "Ministro Pistarini International Airport",
-        "EZE",
-        "SAEZ",
-        "Buenos Aires",
-        "Buenos Aires",
-        "Argentina",
-    ]),
-    airport([
-        "El Dorado International Airport",
-        "BOG",
-        "SKBO",
-        "Bogotá",
-        "",
-        "Colombia",
-    ]),
-    airport([
-        "Arturo Merino Benítez International Airport",
-        "SCL",
-        "SCEL",
-        "Santiago",
-        "",
-        "Chile",
-    ]),
-    airport(["Jorge Chávez International Airport", "LIM", "SPJC", "Lima", "", "Peru"]),
-    airport(["Heathrow Airport", "LHR", "EGLL", "London", "England", "United Kingdom"]),
-    airport(["Gatwick Airport", "LGW", "EGKK", "London", "England", "United Kingdom"]),
-    airport([
-        "Manchester Airport",
-        "MAN",
-        "EGCC",
-        "Manchester",
-        "England",
-        "United Kingdom",
-    ]),
-    airport([
-        "Edinburgh Airport",
-        "EDI",
-        "EGPH",
-        "Edinburgh",
-        "Scotland",
-        "United Kingdom",
-    ]),
-    airport(["Dublin Airport", "DUB", "EIDW", "Dublin", "", "Ireland"]),
-    airport([
-        "Charles de Gaulle Airport",
-        "CDG",
-        "LFPG",
-        "Paris",
-        "Île-de-France",
-        "France",
-    ]),
-    airport([
-        "Nice Côte d'Azur Airport",
-        "NCE",
-        "LFMN",
-        "Nice",
-        "Provence-Alpes-Côte d'Azur",
-        "France",
-    ]),
-    airport([
-        "Amsterdam Airport Schiphol",
-        "AMS",
-        "EHAM",
-        "Amsterdam",
-        "",
-        "Netherlands",
-    ]),
-    airport(["Brussels Airport", "BRU", "EBBR", "Brussels", "", "Belgium"]),
-    airport([
-        "Frankfurt Airport",
-        "FRA",
-        "EDDF",
-        "Frankfurt am Main",
-        "Hesse",
-        "Germany",
-    ]),
-    airport(["Munich Airport", "MUC", "EDDM", "Munich", "Bavaria", "Germany"]),
-    airport([
-        "Berlin Brandenburg Airport",
-        "BER",
-        "EDDB",
-        "Berlin",
-        "Brandenburg",
-        "Germany",
-    ]),
-    airport([
-        "Düsseldorf Airport",
-        "DUS",
-        "EDDL",
-        "Düsseldorf",
-        "North Rhine-Westphalia",
-        "Germany",
-    ]),
-    airport([
-        "Cologne Bonn Airport",
-        "CGN",
-        "EDDK",
-        "Köln",
-        "North Rhine-Westphalia",
-        "Germany",
-    ]),
-    airport(["Zürich Airport", "ZRH", "LSZH", "Zürich", "Zürich", "Switzerland"]),
-    airport(["Geneva Airport", "GVA", "LSGG", "Genève", "Genève", "Switzerland"]),
-    airport([
-        "Vienna International Airport",
-        "VIE",
-        "LOWW",
-        "Vienna",
-        "Lower Austria",
-        "Austria",
-    ]),
-    airport([
-        "Adolfo Suárez Madrid-Barajas Airport",
-        "MAD",
-        "LEMD",
-        "Madrid",
-        "Comunidad de Madrid",
-        "Spain",
-    ]),
-    airport([
-        "Josep Tarradellas Barcelona-El Prat Airport",
-        "BCN",
-        "LEBL",
-        "Barcelona",
-        "Catalonia",
-        "Spain",
-    ]),
-    airport([
-        "Málaga-Costa del Sol Airport",
-        "AGP",
-        "LEMG",
-        "Málaga",
-        "Andalusia",
-        "Spain",
-    ]),
-    airport(["Humberto Delgado Airport", "LIS", "LPPT", "Lisbon", "", "Portugal"]),
-    airport([
-        "Leonardo da Vinci-Fiumicino Airport",
-        "FCO",
-        "LIRF",
-        "Rome",
-        "Lazio",
-        "Italy",
-    ]),
-    airport(["Milan Malpensa Airport", "MXP", "LIMC", "Milan", "Lombardy", "Italy"]),
-    airport(["Athens International Airport", "ATH", "LGAV", "Athens", "", "Greece"]),
-    airport(["Copenhagen Airport", "CPH", "EKCH", "Copenhagen", "", "Denmark"]),
-    airport(["Stockholm Arlanda Airport", "ARN", "ESSA", "Stockholm", "", "Sweden"]),
-    airport(["Göteborg Landvetter Airport", "GOT", "ESGG", "Göteborg", "", "Sweden"]),
-    airport(["Oslo Airport, Gardermoen", "OSL", "ENGM", "Oslo", "", "Norway"]),
-    airport(["Tromsø Airport", "TOS", "ENTC", "Tromsø", "", "Norway"]),
-    airport(["Helsinki-Vantaa Airport", "HEL", "EFHK", "Helsinki", "", "Finland"]),
-    airport([
-        "Keflavík International Airport",
-        "KEF",
-        "BIKF",
-        "Reykjavík",
-        "",
-        "Iceland",
-    ]),
-    airport(["Warsaw Chopin Airport", "WAW", "EPWA", "Warsaw", "", "Poland"]),
-    airport([
-        "Kraków John Paul II International Airport",
-        "KRK",
-        "EPKK",
-        "Kraków",
-        "",
-        "Poland",
-    ]),
-    airport(["Václav Havel Airport Prague", "PRG", "LKPR", "Prague", "", "Czechia"]),
-    airport([
-        "Budapest Ferenc Liszt International Airport",
-        "BUD",
-        "LHBP",
-        "Budapest",
-        "",
-        "Hungary",
-    ]),
-    airport(["Istanbul Airport", "IST", "LTFM", "İstanbul", "", "Türkiye"]),
-    airport([
-        "Dubai International Airport",
-        "DXB",
-        "OMDB",
-        "Dubai",
-        "Dubai",
-        "United Arab Emirates",
-    ]),
-    airport(["Hamad International Airport", "DOH", "OTHH", "Doha", "", "Qatar"]),
-    airport([
-        "Indira Gandhi International Airport",
-        "DEL",
-        "VIDP",
-        "New Delhi",
-        "Delhi",
-        "India",
-    ]),
-    airport([
-        "Chhatrapati Shivaji Maharaj International Airport",
-        "BOM",
-        "VABB",
-        "Mumbai",
-        "Maharashtra",
-        "India",
-    ]),
-    airport(["Singapore Changi Airport", "SIN", "WSSS", "Singapore", "", "Singapore"]),
-    airport([
-        "Hong Kong International Airport",
-        "HKG",
-        "VHHH",
-        "Hong Kong",
-        "",
-        "Hong Kong",
-    ]),
-    airport(["Tokyo Haneda Airport", "HND", "RJTT", "Tokyo", "", "Japan"]),
-    airport(["Narita International Airport", "NRT", "RJAA", "Tokyo", "", "Japan"]),
-    airport(["Kansai International Airport", "KIX", "RJBB", "Osaka", "", "Japan"]),
-    airport([
-        "Incheon International Airport",
-        "ICN",
-        "RKSI",
-        "Seoul",
-        "",
-        "South Korea",
-    ]),
-    airport([
-        "Beijing Capital International Airport",
-        "PEK",
-        "ZBAA",
-        "Beijing",
-        "",
-        "China",
-    ]),
-    airport([
-        "Shanghai Pudong International Airport",
-        "PVG",
-        "ZSPD",
-        "Shanghai",
-        "",
-        "China",
-    ]),
-    airport(["Suvarnabhumi Airport", "BKK", "VTBS", "Bangkok", "", "Thailand"]),
-    airport([
-        "Kuala Lumpur International Airport",
-        "KUL",
-        "WMKK",
-        "Kuala Lumpur",
-        "Selangor",
-        "Malaysia",
-    ]),
-    airport([
-        "Sydney Kingsford Smith Airport",
-        "SYD",
-        "YSSY",
-        "Sydney",
-        "New South Wales",
-        "Australia",
-    ]),
-    airport(["Melbourne Airport", "MEL", "YMML", "Melbourne", "Victoria", "Australia"]),
-    airport(["Auckland Airport", "AKL", "NZAA", "Auckland", "", "New Zealand"]),
-    airport([
-        "O. R. Tambo International Airport",
-        "JNB",
-        "FAOR",
-        "Johannesburg",
-        "Gauteng",
-        "South Africa",
-    ]),
-    airport([
-        "Cape Town International Airport",
-        "CPT",
-        "FACT",
-        "Cape Town",
-        "Western Cape",
-        "South Africa",
-    ]),
-    airport([
-        "Jomo Kenyatta International Airport",
-        "NBO",
-        "HKJK",
-        "Nairobi",
-        "",
-        "Kenya",
-    ]),
-    airport(["Cairo International Airport", "CAI", "HECA", "Cairo", "", "Egypt"]),
-    airport([
-        "Addis Ababa Bole International Airport",
-        "ADD",
-        "HAAB",
-        "Addis Ababa",
-        "",
-        "Ethiopia",
-    ]),
-];
+/// The airlines of the table.
+pub(super) fn airlines() -> impl Iterator<Item = &'static str> {
+    AIRLINES.trim().lines()
+}
 
-pub(super) const AIRLINES: &[&str] = &[
-    "American Airlines",
-    "Delta Air Lines",
-    "United Airlines",
-    "Southwest Airlines",
-    "Alaska Airlines",
-    "JetBlue",
-    "Hawaiian Airlines",
-    "Air Canada",
-    "WestJet",
-    "Aeroméxico",
-    "LATAM Airlines",
-    "Avianca",
-    "Azul Linhas Aéreas",
-    "GOL Linhas Aéreas",
-    "British Airways",
-    "Virgin Atlantic",
-    "easyJet",
-    "Ryanair",
-    "Aer Lingus",
-    "Air France",
-    "KLM Royal Dutch Airlines",
-    "Brussels Airlines",
-    "Lufthansa",
-    "Eurowings",
-    "Swiss International Air Lines",
-    "Austrian Airlines",
-    "Iberia",
-    "Vueling",
-    "TAP Air Portugal",
-    "ITA Airways",
-    "Aegean Airlines",
-    "SAS Scandinavian Airlines",
-    "Norwegian",
-    "Finnair",
-    "Icelandair",
-    "LOT Polish Airlines",
-    "Turkish Airlines",
-    "Emirates",
-    "Qatar Airways",
-    "Etihad Airways",
-    "Air India",
-    "IndiGo",
-    "Singapore Airlines",
-    "Cathay Pacific",
-    "All Nippon Airways",
-    "Japan Airlines",
-    "Korean Air",
-    "Air China",
-    "China Eastern Airlines",
-    "Thai Airways",
-    "Malaysia Airlines",
-    "Qantas",
-    "Air New Zealand",
-    "South African Airways",
-    "Kenya Airways",
-    "EgyptAir",
-    "Ethiopian Airlines",
-];
+/// Name, IATA code, ICAO code, city, state or nothing, country.
+const AIRPORTS: &str = "
+Hartsfield-Jackson Atlanta International Airport|ATL|KATL|Atlanta|Georgia|United States
+Los Angeles International Airport|LAX|KLAX|Los Angeles|California|United States
+O'Hare International Airport|ORD|KORD|Chicago|Illinois|United States
+Dallas/Fort Worth International Airport|DFW|KDFW|Dallas|Texas|United States
+Denver International Airport|DEN|KDEN|Denver|Colorado|United States
+John F. Kennedy International Airport|JFK|KJFK|New York|New York|United States
+San Francisco International Airport|SFO|KSFO|San Francisco|California|United States
+Seattle-Tacoma International Airport|SEA|KSEA|Seattle|Washington|United States
+Harry Reid International Airport|LAS|KLAS|Las Vegas|Nevada|United States
+Orlando International Airport|MCO|KMCO|Orlando|Florida|United States
+Miami International Airport|MIA|KMIA|Miami|Florida|United States
+Charlotte Douglas International Airport|CLT|KCLT|Charlotte|North Carolina|United States
+Phoenix Sky Harbor International Airport|PHX|KPHX|Phoenix|Arizona|United States
+Newark Liberty International Airport|EWR|KEWR|Newark|New Jersey|United States
+George Bush Intercontinental Airport|IAH|KIAH|Houston|Texas|United States
+Logan International Airport|BOS|KBOS|Boston|Massachusetts|United States
+Minneapolis-Saint Paul International Airport|MSP|KMSP|Minneapolis|Minnesota|United States
+Detroit Metropolitan Wayne County Airport|DTW|KDTW|Detroit|Michigan|United States
+Philadelphia International Airport|PHL|KPHL|Philadelphia|Pennsylvania|United States
+Salt Lake City International Airport|SLC|KSLC|Salt Lake City|Utah|United States
+San Diego International Airport|SAN|KSAN|San Diego|California|United States
+Portland International Airport|PDX|KPDX|Portland|Oregon|United States
+Austin-Bergstrom International Airport|AUS|KAUS|Austin|Texas|United States
+Nashville International Airport|BNA|KBNA|Nashville|Tennessee|United States
+Daniel K. Inouye International Airport|HNL|PHNL|Honolulu|Hawaii|United States
+Ted Stevens Anchorage International Airport|ANC|PANC|Anchorage|Alaska|United States
+Toronto Pearson International Airport|YYZ|CYYZ|Toronto|Ontario|Canada
+Vancouver International Airport|YVR|CYVR|Vancouver|British Columbia|Canada
+Montréal-Trudeau International Airport|YUL|CYUL|Montréal|Québec|Canada
+Cancún International Airport|CUN|MMUN|Cancún|Quintana Roo|Mexico
+Benito Juárez International Airport|MEX|MMMX|Mexico City|Ciudad de México|Mexico
+São Paulo/Guarulhos International Airport|GRU|SBGR|São Paulo|São Paulo|Brazil
+Rio de Janeiro/Galeão International Airport|GIG|SBGL|Rio de Janeiro|Rio de Janeiro|Brazil
+Brasília International Airport|BSB|SBBR|Brasília|Distrito Federal|Brazil
+Ministro Pistarini International Airport|EZE|SAEZ|Buenos Aires|Buenos Aires|Argentina
+El Dorado International Airport|BOG|SKBO|Bogotá||Colombia
+Arturo Merino Benítez International Airport|SCL|SCEL|Santiago||Chile
+Jorge Chávez International Airport|LIM|SPJC|Lima||Peru
+Heathrow Airport|LHR|EGLL|London|England|United Kingdom
+Gatwick Airport|LGW|EGKK|London|England|United Kingdom
+Manchester Airport|MAN|EGCC|Manchester|England|United Kingdom
+Edinburgh Airport|EDI|EGPH|Edinburgh|Scotland|United Kingdom
+Dublin Airport|DUB|EIDW|Dublin||Ireland
+Charles de Gaulle Airport|CDG|LFPG|Paris|Île-de-France|France
+Nice Côte d'Azur Airport|NCE|LFMN|Nice|Provence-Alpes-Côte d'Azur|France
+Amsterdam Airport Schiphol|AMS|EHAM|Amsterdam||Netherlands
+Brussels Airport|BRU|EBBR|Brussels||Belgium
+Frankfurt Airport|FRA|EDDF|Frankfurt am Main|Hesse|Germany
+Munich Airport|MUC|EDDM|Munich|Bavaria|Germany
+Berlin Brandenburg Airport|BER|EDDB|Berlin|Brandenburg|Germany
+Düsseldorf Airport|DUS|EDDL|Düsseldorf|North Rhine-Westphalia|Germany
+Cologne Bonn Airport|CGN|EDDK|Köln|North Rhine-Westphalia|Germany
+Zürich Airport|ZRH|LSZH|Zürich|Zürich|Switzerland
+Geneva Airport|GVA|LSGG|Genève|Genève|Switzerland
+Vienna International Airport|VIE|LOWW|Vienna|Lower Austria|Austria
+Adolfo Suárez Madrid-Barajas Airport|MAD|LEMD|Madrid|Comunidad de Madrid|Spain
+Josep Tarradellas Barcelona-El Prat Airport|BCN|LEBL|Barcelona|Catalonia|Spain
+Málaga-Costa del Sol Airport|AGP|LEMG|Málaga|Andalusia|Spain
+Humberto Delgado Airport|LIS|LPPT|Lisbon||Portugal
+Leonardo da Vinci-Fiumicino Airport|FCO|LIRF|Rome|Lazio|Italy
+Milan Malpensa Airport|MXP|LIMC|Milan|Lombardy|Italy
+Athens International Airport|ATH|LGAV|Athens||Greece
+Copenhagen Airport|CPH|EKCH|Copenhagen||Denmark
+Stockholm Arlanda Airport|ARN|ESSA|Stockholm||Sweden
+Göteborg Landvetter Airport|GOT|ESGG|Göteborg||Sweden
+Oslo Airport, Gardermoen|OSL|ENGM|Oslo||Norway
+Tromsø Airport|TOS|ENTC|Tromsø||Norway
+Helsinki-Vantaa Airport|HEL|EFHK|Helsinki||Finland
+Keflavík International Airport|KEF|BIKF|Reykjavík||Iceland
+Warsaw Chopin Airport|WAW|EPWA|Warsaw||Poland
+Kraków John Paul II International Airport|KRK|EPKK|Kraków||Poland
+Václav Havel Airport Prague|PRG|LKPR|Prague||Czechia
+Budapest Ferenc Liszt International Airport|BUD|LHBP|Budapest||Hungary
+Istanbul Airport|IST|LTFM|İstanbul||Türkiye
+Dubai International Airport|DXB|OMDB|Dubai|Dubai|United Arab Emirates
+Hamad International Airport|DOH|OTHH|Doha||Qatar
+Indira Gandhi International Airport|DEL|VIDP|New Delhi|Delhi|India
+Chhatrapati Shivaji Maharaj International Airport|BOM|VABB|Mumbai|Maharashtra|India
+Singapore Changi Airport|SIN|WSSS|Singapore||Singapore
+Hong Kong International Airport|HKG|VHHH|Hong Kong||Hong Kong
+Tokyo Haneda Airport|HND|RJTT|Tokyo||Japan
+Narita International Airport|NRT|RJAA|Tokyo||Japan
+Kansai International Airport|KIX|RJBB|Osaka||Japan
+Incheon International Airport|ICN|RKSI|Seoul||South Korea
+Beijing Capital International Airport|PEK|ZBAA|Beijing||China
+Shanghai Pudong International Airport|PVG|ZSPD|Shanghai||China
+Suvarnabhumi Airport|BKK|VTBS|Bangkok||Thailand
+Kuala Lumpur International Airport|KUL|WMKK|Kuala Lumpur|Selangor|Malaysia
+Sydney Kingsford Smith Airport|SYD|YSSY|Sydney|New South Wales|Australia
+Melbourne Airport|MEL|YMML|Melbourne|Victoria|Australia
+Auckland Airport|AKL|NZAA|Auckland||New Zealand
+O. R. Tambo International Airport|JNB|FAOR|Johannesburg|Gauteng|South Africa
+Cape Town International Airport|CPT|FACT|Cape Town|Western Cape|South Africa
+Jomo Kenyatta International Airport|NBO|HKJK|Nairobi||Kenya
+Cairo International Airport|CAI|HECA|Cairo||Egypt
+Addis Ababa Bole International Airport|ADD|HAAB|Addis Ababa||Ethiopia
+";
+
+const AIRLINES: &str = "
+American Airlines
+Delta Air Lines
+United Airlines
+Southwest Airlines
+Alaska Airlines
+JetBlue
+Hawaiian Airlines
+Air Canada
+WestJet
+Aeroméxico
+LATAM Airlines
+Avianca
+Azul Linhas Aéreas
+GOL Linhas Aéreas
+British Airways
+Virgin Atlantic
+easyJet
+Ryanair
+Aer Lingus
+Air France
+KLM Royal Dutch Airlines
+Brussels Airlines
+Lufthansa
+Eurowings
+Swiss International Air Lines
+Austrian Airlines
+Iberia
+Vueling
+TAP Air Portugal
+ITA Airways
+Aegean Airlines
+SAS Scandinavian Airlines
+Norwegian
+Finnair
+Icelandair
+LOT Polish Airlines
+Turkish Airlines
+Emirates
+Qatar Airways
+Etihad Airways
+Air India
+IndiGo
+Singapore Airlines
+Cathay Pacific
+All Nippon Airways
+Japan Airlines
+Korean Air
+Air China
+China Eastern Airlines
+Thai Airways
+Malaysia Airlines
+Qantas
+Air New Zealand
+South African Airways
+Kenya Airways
+EgyptAir
+Ethiopian Airlines
+";
 
 #[cfg(test)]
 mod tests {
@@ -659,9 +200,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_code_comes_twice_and_all_have_the_right_length() {
+    fn every_row_has_six_fields_and_every_code_comes_once() {
+        assert!(AIRPORTS.trim().lines().all(|row| row.split('|').count() == 6));
         let mut seen = HashSet::new();
-        for airport in AIRPORTS {
+        for airport in airports() {
             assert!(airport.iata.len() == 3 && airport.icao.len() == 4, "{}", airport.name);
             assert!(
                 seen.insert(airport.iata) && seen.insert(airport.icao),
@@ -669,12 +211,13 @@ mod tests {
                 airport.name
             );
         }
-        assert!(AIRPORTS.len() >= 60);
+        assert!(seen.len() >= 120);
     }
 
     #[test]
     fn some_airports_have_no_state_and_some_names_are_not_ascii() {
-        assert!(AIRPORTS.iter().any(|airport| airport.state.is_none()));
-        assert!(AIRPORTS.iter().any(|airport| !airport.city.is_ascii()));
+        assert!(airports().any(|airport| airport.state.is_none()));
+        assert!(airports().any(|airport| !airport.city.is_ascii()));
+        assert!(airlines().count() > 50);
     }
 }
