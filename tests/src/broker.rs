@@ -36,11 +36,7 @@ impl Broker {
     /// When it cannot be had: a missing server fails the run.
     #[must_use]
     pub fn shared() -> &'static Self {
-        SHARED.get_or_init(|| {
-            let broker = Self::start().unwrap_or_else(|error| panic!("{error:#}"));
-            guard::remove_at_end(broker.folder.path()); // a static is never dropped
-            broker
-        })
+        SHARED.get_or_init(|| Self::start().unwrap_or_else(|error| panic!("{error:#}")))
     }
 
     /// Starts a broker of one's own, to stop, kill or configure.
@@ -59,6 +55,7 @@ impl Broker {
         let [port, sasl_port, controller_port] = [free_port(), free_port(), free_port()];
         let properties = properties.to_owned();
         let folder = tempfile::Builder::new().prefix("edgemill-kafka-").tempdir()?;
+        guard::remove_at_end(folder.path()); // the shared one is never dropped
         let mut broker = Self {
             folder,
             properties,

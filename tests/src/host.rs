@@ -132,6 +132,7 @@ impl Host {
             .prefix("edgemill-host-")
             .tempdir()
             .expect("temporary folders can be made");
+        guard::remove_at_end(folder.path());
         fs::create_dir(folder.path().join("modules")).expect("temporary folders can be written");
         let admin = format!("127.0.0.1:{}", free_port());
         Builder {
@@ -324,11 +325,19 @@ impl Drop for Host {
 /// It was not built.
 pub fn executable() -> Result<PathBuf> {
     let path = profile_folder().join("edgemill");
-    if !path.exists() {
-        bail!(
-            "no program at {}: run `cargo build --workspace --all-targets`, or `make test`",
-            path.display()
-        );
+    let built = path.metadata().and_then(|metadata| metadata.modified());
+    let built = built.with_context(|| format!("no program at {}: run `{BUILD}`, or `make test`", path.display()))?;
+    // `cargo test -p` does not build it anew. What it was built from is in cargo's file beside it.
+    let sources = fs::read_to_string(path.with_extension("d")).unwrap_or_default();
+    let changed = |source: &&str| {
+        fs::metadata(source)
+            .and_then(|m| m.modified())
+            .is_ok_and(|changed| changed > built)
+    };
+    if let Some(source) = sources.split_whitespace().find(changed) {
+        eprintln!("warning: {source} is newer than the program: run `{BUILD}`, or `make test`");
     }
     Ok(path)
 }
+
+const BUILD: &str = "cargo build --workspace --all-targets";

@@ -8,11 +8,13 @@ pub mod host;
 pub mod http;
 pub mod modules;
 pub mod records;
+pub mod swap;
 pub mod wait;
 
 pub use broker::Broker;
 pub use host::{Host, Signal};
 pub use records::{Consumed, Record};
+pub use swap::{SWAPS, Swap};
 pub use wait::{wait_for, wait_until};
 
 /// Tells whether the long form of the scenarios is asked for (`make storm`).
