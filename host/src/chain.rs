@@ -3,7 +3,7 @@
 use crate::batch::Batch;
 use crate::modules::Module;
 use crate::outputs::Outputs;
-use crate::policy::{Class, Policy};
+use crate::policy::{Action, Class, Failure, Policy};
 use std::sync::Arc;
 
 pub mod apply;
@@ -50,6 +50,13 @@ pub struct PlanStage {
 }
 
 impl Plan {
+    /// What to do with a failure of this plan's.
+    pub fn action(&self, failure: &Failure) -> Action {
+        // a row that the sink refused has no stage: the last module's word counts, as it made the row
+        let stage = self.stages.get(failure.stage).or(self.stages.last());
+        stage.map_or(Action::DeadLetter, |stage| stage.policy.action(failure.class))
+    }
+
     /// The modules' names and the first 12 digits of their hashes, for logs.
     pub fn describe(&self) -> String {
         let named = self.stages.iter().map(|stage| {

@@ -9,6 +9,9 @@ pub struct Route(pub u16);
 impl Route {
     /// Where records go that name no route.
     pub const DEFAULT: Route = Route(0);
+
+    /// Where the host sends dead letters.
+    pub const DEAD_LETTER: Route = Route(u16::MAX);
 }
 
 /// The declared destinations of a pipeline.

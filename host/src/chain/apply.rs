@@ -5,7 +5,7 @@ use super::{Plan, Transform};
 use crate::batch::Batch;
 use crate::modules::LoadError;
 use crate::outputs::Outputs;
-use crate::policy::{Action, Class, Failure};
+use crate::policy::{Class, Failure};
 use crate::route::{Route, Routes};
 use std::sync::Arc;
 
@@ -77,13 +77,6 @@ impl Chain {
         self.stages.iter().map(|stage| stage.restarts).sum()
     }
 
-    /// What to do with a failure of this chain's.
-    pub fn action(&self, failure: &Failure) -> Action {
-        // a row that the sink refused has no stage: the last module's word counts, as it made the row
-        let stage = self.plan.stages.get(failure.stage).or(self.plan.stages.last());
-        stage.map_or(Action::DeadLetter, |stage| stage.policy.action(failure.class))
-    }
-
     /// Passes a batch through all modules. `go_on` is asked between calls of a replay; false abandons it.
     ///
     /// # Errors
@@ -91,11 +84,11 @@ impl Chain {
     // Promise: whole
     pub fn apply<'a>(
         &'a mut self,
-        batch: &Batch<'a>,
+        batch: &'a Batch<'_>,
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Applied<'a>, ApplyError> {
         let mut trace = Trace { origins: None, routes: Vec::new(), failures: Vec::new() };
-        let mut rows = batch.clone();
+        let mut rows: Batch<'a> = batch.slice(0..batch.len());
         for (position, stage) in self.stages.iter_mut().enumerate() {
             let fallen = stage.run(&rows, go_on)?;
             let outputs: &'a Outputs = &stage.outputs;

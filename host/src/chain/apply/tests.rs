@@ -5,7 +5,7 @@ use crate::batch::{Bytes, Column};
 use crate::chain::{Fault, PlanStage};
 use crate::modules::Module;
 use crate::outputs::Reject;
-use crate::policy::Policy;
+use crate::policy::{Action, Policy};
 use proptest::prelude::*;
 use std::borrow::Cow;
 

@@ -1,0 +1,125 @@
+//! Every metric's name and help text, and the handles that a worker counts with. Names live here and nowhere else.
+
+use crate::policy::{Action, Class};
+use metrics::{Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::{Label, histogram};
+
+const RECORDS: &str = "edgemill_records_total";
+const RECORD_BYTES: &str = "edgemill_record_bytes_total";
+const ROWS: &str = "edgemill_rows_total";
+const DELIVERED: &str = "edgemill_rows_delivered_total";
+const FAILURES: &str = "edgemill_failures_total";
+const BATCH_SECONDS: &str = "edgemill_chain_seconds";
+const RESTARTS: &str = "edgemill_instance_restarts_total";
+const SWAP_SECONDS: &str = "edgemill_swap_pause_seconds";
+const COMMITS: &str = "edgemill_commits_total";
+const REWINDS: &str = "edgemill_rewinds_total";
+const LAG: &str = "edgemill_lag_records";
+const GUEST_MEMORY: &str = "edgemill_guest_memory_bytes";
+const WORKER_RESTARTS: &str = "edgemill_worker_restarts_total";
+const PLAN: &str = "edgemill_plan";
+const RELOADS: &str = "edgemill_reloads_total";
+
+/// Gives every metric its help text; once, when the recorder is installed.
+pub fn describe() {
+    describe_counter!(RECORDS, "records consumed");
+    describe_counter!(RECORD_BYTES, Unit::Bytes, "bytes of keys, values and headers consumed");
+    describe_counter!(ROWS, "rows handed to the sink");
+    describe_counter!(DELIVERED, "rows and dead letters that are durable");
+    describe_counter!(FAILURES, "records that failed, by module, class and action");
+    describe_histogram!(BATCH_SECONDS, Unit::Seconds, "time that a batch spent in the chain");
+    describe_counter!(RESTARTS, "instances replaced after a fault");
+    describe_histogram!(SWAP_SECONDS, Unit::Seconds, "time that a worker stood still to switch plans");
+    describe_counter!(COMMITS, "commits of resume points, by result");
+    describe_counter!(REWINDS, "lanes read again after a delivery failed");
+    describe_gauge!(LAG, "records between the next one to read and the end of the partition, by partition");
+    describe_gauge!(GUEST_MEMORY, Unit::Bytes, "memory of a worker's live instances");
+    describe_counter!(WORKER_RESTARTS, "workers made anew after a failure");
+    describe_gauge!(PLAN, "number of the newest plan");
+    describe_counter!(RELOADS, "changes of modules that were taken (ok) or refused, by step");
+}
+
+/// What one worker counts.
+pub struct WorkerMetrics {
+    pipeline: String,
+    worker: String,
+    /// Records consumed.
+    pub records: Counter,
+    /// Bytes consumed.
+    pub bytes: Counter,
+    /// Rows submitted.
+    pub rows: Counter,
+    /// Rows and dead letters delivered.
+    pub delivered: Counter,
+    /// Time of a batch in the chain.
+    pub batch_seconds: Histogram,
+    /// Instances replaced.
+    pub restarts: Counter,
+    /// Time to switch plans.
+    pub swap_seconds: Histogram,
+    /// Lanes read again.
+    pub rewinds: Counter,
+    /// Memory of live instances.
+    pub guest_memory: Gauge,
+}
+
+impl WorkerMetrics {
+    /// The handles of one worker of a pipeline.
+    pub fn new(pipeline: &str, worker: usize) -> Self {
+        let (p, w) = (pipeline.to_owned(), worker.to_string());
+        let labels = || vec![Label::new("pipeline", p.clone()), Label::new("worker", w.clone())];
+        Self {
+            records: counter!(RECORDS, labels()),
+            bytes: counter!(RECORD_BYTES, labels()),
+            rows: counter!(ROWS, labels()),
+            delivered: counter!(DELIVERED, labels()),
+            batch_seconds: histogram!(BATCH_SECONDS, labels()),
+            restarts: counter!(RESTARTS, labels()),
+            swap_seconds: histogram!(SWAP_SECONDS, labels()),
+            rewinds: counter!(REWINDS, labels()),
+            guest_memory: gauge!(GUEST_MEMORY, labels()),
+            pipeline: p.clone(),
+            worker: w.clone(),
+        }
+    }
+
+    /// Counts a record that failed.
+    pub fn failure(&self, module: &str, class: Class, action: Action) {
+        let labels = vec![
+            Label::new("pipeline", self.pipeline.clone()),
+            Label::new("module", module.to_owned()),
+            Label::new("class", class.as_str()),
+            Label::new("action", action.as_str()),
+        ];
+        counter!(FAILURES, labels).increment(1);
+    }
+
+    /// Counts a commit.
+    pub fn commit(&self, ok: bool) {
+        let result = if ok { "ok" } else { "failed" };
+        counter!(COMMITS, "pipeline" => self.pipeline.clone(), "worker" => self.worker.clone(), "result" => result)
+            .increment(1);
+    }
+
+    /// Sets a partition's lag.
+    pub fn lag(&self, topic: &str, partition: i32, records: i64) {
+        gauge!(LAG, "pipeline" => self.pipeline.clone(), "topic" => topic.to_owned(), "partition" => partition.to_string())
+            .set(records as f64);
+    }
+}
+
+/// Counts a worker that is made anew.
+pub fn worker_restarted(pipeline: &str) {
+    counter!(WORKER_RESTARTS, "pipeline" => pipeline.to_owned()).increment(1);
+}
+
+/// Notes the newest plan, and that it was taken.
+pub fn plan_published(pipeline: &str, number: u64) {
+    gauge!(PLAN, "pipeline" => pipeline.to_owned()).set(number as f64);
+    counter!(RELOADS, "pipeline" => pipeline.to_owned(), "result" => "ok", "step" => "").increment(1);
+}
+
+/// Counts a change of modules that was refused.
+pub fn reload_refused(pipeline: &str, step: &'static str) {
+    counter!(RELOADS, "pipeline" => pipeline.to_owned(), "result" => "refused", "step" => step).increment(1);
+}

@@ -1,0 +1,417 @@
+//! A worker: one thread that owns one consumer, one chain and one sink, and everything a record meets on its way.
+//!
+//! Someone who knows [`Worker::run`] knows the program.
+
+use crate::backoff::Backoff;
+use crate::chain::apply::Chain;
+use crate::ledger::Ledger;
+use crate::metrics::WorkerMetrics;
+use crate::record::{Lane, Offset, Partition};
+use crate::sink::{Settled, Sink, SinkError};
+use crate::source::{BatchLimit, Event, Messages, Source, SourceError};
+use crate::wake::Wake;
+use handover::Handover;
+use status::{LaneStatus, State, StatusBoard};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+mod dead_letter;
+pub mod handover;
+mod pass;
+pub mod status;
+mod submit;
+
+/// How long the worker sleeps at the most when nothing happens: due commits and the status wait no longer than this.
+const NAP: Duration = Duration::from_millis(100);
+
+/// How often the status is published.
+const STATUS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a commit that must be waited for may take.
+const COMMIT_WAIT: Duration = Duration::from_secs(5);
+
+/// How long lanes that the group takes may be drained: well below `max.poll.interval.ms`.
+const REVOCATION_DRAIN: Duration = Duration::from_secs(20);
+
+/// Why a worker ended before it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// A person is needed: the program ends.
+    #[error("{0}")]
+    End(String),
+    /// The worker is made anew, after a while.
+    #[error("{0}")]
+    Anew(String),
+}
+
+impl From<SourceError> for WorkerError {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::End(message) => WorkerError::End(message),
+            SourceError::Anew(message) => WorkerError::Anew(message),
+        }
+    }
+}
+
+impl From<SinkError> for WorkerError {
+    fn from(error: SinkError) -> Self {
+        match error {
+            SinkError::End(message) => WorkerError::End(message),
+            SinkError::Anew(message) => WorkerError::Anew(message),
+        }
+    }
+}
+
+/// What a worker does not make itself.
+pub struct Parts {
+    /// The consumer.
+    pub source: Box<dyn Source>,
+    /// Where rows go.
+    pub sink: Box<dyn Sink>,
+    /// Where dead letters go, where that is not the sink.
+    pub dead_letters: Option<Box<dyn Sink>>,
+    /// Instances of the newest plan.
+    pub chain: Chain,
+}
+
+/// What a worker is told once.
+#[derive(Clone)]
+pub struct Settings {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The host's name, for dead letters.
+    pub host: String,
+    /// How much a batch may hold.
+    pub batch: BatchLimit,
+    /// How often resume points are committed.
+    pub commit_interval: Duration,
+    /// How long draining may take at the end.
+    pub grace: Duration,
+}
+
+/// What the worker keeps of a lane besides its ledger.
+struct LaneBook {
+    lane: Lane,
+    partition: Partition,
+    /// The first offset that the current plan was given.
+    plan_since: Option<Offset>,
+    /// Up to this offset a row was refused after it was handed over: records go one by one until then.
+    careful_to: Option<Offset>,
+    /// The last offset handed to the chain.
+    last: Option<Offset>,
+}
+
+/// See the module.
+pub struct Worker {
+    settings: Settings,
+    parts: Parts,
+    handover: Arc<Handover>,
+    wake: Wake,
+    board: StatusBoard,
+    metrics: WorkerMetrics,
+    ledger: Ledger,
+    lanes: Vec<LaneBook>,
+    /// A batch whose replay was abandoned for the group's protocol.
+    postponed: Option<(Lane, Box<dyn Messages>)>,
+    settled: Vec<Settled>,
+    /// After a delivery failed: no reading before this.
+    quiet_until: Option<Instant>,
+    delivery_backoff: Backoff,
+    next_commit: Instant,
+    next_status: Instant,
+    counts: Counts,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    records: u64,
+    rows: u64,
+    failed: u64,
+    restarts: u64,
+}
+
+impl Worker {
+    /// Makes a worker. It begins with [`Worker::run`].
+    pub fn new(
+        settings: Settings,
+        parts: Parts,
+        handover: Arc<Handover>,
+        wake: Wake,
+        board: StatusBoard,
+        metrics: WorkerMetrics,
+    ) -> Self {
+        let now = Instant::now();
+        let number = parts.chain.plan().number;
+        board.update(|status| (status.state, status.plan) = (State::Joining, number));
+        Self {
+            parts,
+            handover,
+            wake,
+            board,
+            metrics,
+            ledger: Ledger::default(),
+            lanes: Vec::new(),
+            postponed: None,
+            settled: Vec::new(),
+            quiet_until: None,
+            delivery_backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(30), now.elapsed().as_nanos() as u64),
+            next_commit: now + settings.commit_interval,
+            next_status: now + STATUS_INTERVAL,
+            counts: Counts::default(),
+            settings,
+        }
+    }
+
+    /// Runs until asked to end, and then drains, commits and leaves the group.
+    ///
+    /// # Errors
+    /// See [`WorkerError`]. Nothing is lost: what was not committed is read again.
+    pub fn run(mut self) -> Result<(), WorkerError> {
+        let result = self.work();
+        if result.is_ok() || matches!(result, Err(WorkerError::End(_))) {
+            self.end();
+        }
+        result
+    }
+
+    fn work(&mut self) -> Result<(), WorkerError> {
+        while !self.handover.is_ending() {
+            self.switch_plan();
+            let read = self.may_read();
+            let event = self.parts.source.poll(read)?;
+            let idle = matches!(event, Event::Idle);
+            self.meet(event)?;
+            self.settle()?;
+            if idle && !self.resume_postponed()? {
+                self.wake.wait(NAP);
+            }
+            self.commit_when_due();
+            self.publish_when_due();
+        }
+        Ok(())
+    }
+
+    fn meet(&mut self, event: Event) -> Result<(), WorkerError> {
+        match event {
+            Event::Idle => Ok(()),
+            Event::Batch(lane, messages) => self.pass(lane, messages),
+            Event::Assigned(partitions) => self.assign(partitions),
+            Event::Revoked { lanes, lost } => self.revoke(&lanes, lost),
+        }
+    }
+
+    /// Switches to the newest plan, if there is one: only ever called between batches.
+    // Promise: whole
+    fn switch_plan(&mut self) {
+        let started = Instant::now();
+        let Some(chain) = self.handover.take() else { return };
+        let before = std::mem::replace(&mut self.parts.chain, chain);
+        let number = self.parts.chain.plan().number;
+        self.counts.restarts = 0;
+        self.lanes.iter_mut().for_each(|book| book.plan_since = None);
+        drop(before);
+        let pause = started.elapsed();
+        self.metrics.swap_seconds.record(pause);
+        self.board.update(|status| {
+            status.plan = number;
+            status.longest_swap_pause = status.longest_swap_pause.max(pause.as_secs_f64() * 1e3);
+        });
+        let chain = self.parts.chain.plan().describe();
+        tracing::info!(plan = number, chain, pause_us = pause.as_micros() as u64, "switched plans");
+    }
+
+    /// Nothing is read while the sink is full, a batch waits, or a failed delivery asks for patience.
+    fn may_read(&mut self) -> Option<BatchLimit> {
+        if self.quiet_until.is_some_and(|until| Instant::now() < until) {
+            return None;
+        }
+        self.quiet_until = None;
+        let dead_letters_have_room = self.parts.dead_letters.as_ref().is_none_or(|sink| sink.has_room());
+        let reads = self.postponed.is_none() && self.parts.sink.has_room() && dead_letters_have_room;
+        reads.then_some(self.settings.batch)
+    }
+
+    fn assign(&mut self, partitions: Vec<Partition>) -> Result<(), WorkerError> {
+        let lanes: Vec<_> = partitions.into_iter().map(|partition| (self.ledger.assign(), partition)).collect();
+        self.parts.source.assign(&lanes)?;
+        for (lane, partition) in lanes {
+            tracing::info!(%partition, "lane assigned");
+            self.lanes.push(LaneBook { lane, partition, plan_since: None, careful_to: None, last: None });
+        }
+        self.board.update(|status| status.state = State::Running);
+        self.next_status = Instant::now();
+        Ok(())
+    }
+
+    /// First drains, then commits, then lets go.
+    // Promise: commit
+    fn revoke(&mut self, lanes: &[Lane], lost: bool) -> Result<(), WorkerError> {
+        if !lost {
+            self.drain(lanes, REVOCATION_DRAIN)?;
+            self.commit_and_wait(lanes);
+        }
+        for &lane in lanes {
+            self.ledger.release(lane);
+        }
+        self.parts.source.release(lanes)?;
+        let (gone, kept) = std::mem::take(&mut self.lanes).into_iter().partition(|book| lanes.contains(&book.lane));
+        self.lanes = kept;
+        for LaneBook { partition, .. } in gone as Vec<LaneBook> {
+            tracing::info!(%partition, lost, "lane revoked");
+        }
+        self.next_status = Instant::now();
+        Ok(())
+    }
+
+    /// Waits until the sinks have settled everything of these lanes. What is not settled in time is done again by
+    /// whoever has the lane next.
+    fn drain(&mut self, lanes: &[Lane], limit: Duration) -> Result<(), WorkerError> {
+        let deadline = Instant::now() + limit;
+        loop {
+            self.settle()?;
+            if lanes.iter().all(|&lane| self.ledger.is_settled(lane)) {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                tracing::warn!(limit_s = limit.as_secs(), "not everything was delivered in time; it will be done again");
+                return Ok(());
+            }
+            self.wake.wait(Duration::from_millis(10));
+        }
+    }
+
+    fn commit_and_wait(&mut self, lanes: &[Lane]) {
+        let points: Vec<_> = lanes.iter().filter_map(|&lane| Some((lane, self.ledger.resume(lane)?))).collect();
+        if points.is_empty() {
+            return;
+        }
+        let result = self.parts.source.commit(&points, Some(COMMIT_WAIT));
+        self.metrics.commit(result.is_ok());
+        if let Err(error) = result {
+            tracing::warn!(error, "not committed; what was delivered since the last commit will be done again");
+        }
+    }
+
+    fn commit_when_due(&mut self) {
+        let now = Instant::now();
+        if now < self.next_commit {
+            return;
+        }
+        self.next_commit = now + self.settings.commit_interval;
+        let points = self.ledger.take_moved();
+        if points.is_empty() {
+            return;
+        }
+        let result = self.parts.source.commit(&points, None);
+        self.metrics.commit(result.is_ok());
+        if let Err(error) = result {
+            tracing::warn!(error, "not committed; tried again with the next");
+            points.iter().for_each(|(lane, _)| self.ledger.uncommit(*lane));
+        }
+    }
+
+    /// Takes the sinks' word for what is durable.
+    fn settle(&mut self) -> Result<(), WorkerError> {
+        let mut settled = std::mem::take(&mut self.settled);
+        self.parts.sink.poll(&mut settled)?;
+        if let Some(dead_letters) = &mut self.parts.dead_letters {
+            dead_letters.poll(&mut settled)?;
+        }
+        for settled in settled.drain(..) {
+            match settled {
+                Settled::Delivered(span, rows) => {
+                    self.metrics.delivered.increment(u64::from(rows));
+                    self.delivery_backoff.reset();
+                    self.ledger.settle(span, rows);
+                }
+                Settled::Failed { span, refused, message } => self.reread(span.lane, refused, &message)?,
+            }
+        }
+        self.settled = settled;
+        Ok(())
+    }
+
+    /// A delivery failed: the lane is read again from its resume point, so that nothing is produced out of turn.
+    // Promise: order
+    fn reread(&mut self, lane: Lane, refused: bool, message: &str) -> Result<(), WorkerError> {
+        // the first failure of a lane rewinds it; the others of that time belong to an older epoch
+        let Some((again, resume)) = self.ledger.rewind(lane) else { return Ok(()) };
+        self.metrics.rewinds.increment(1);
+        let Some(book) = self.lanes.iter_mut().find(|book| book.lane == lane) else { return Ok(()) };
+        book.lane = again;
+        if refused {
+            book.careful_to = book.careful_to.max(book.last);
+        } else {
+            let wait = self.delivery_backoff.next_wait();
+            self.quiet_until = Some(Instant::now() + wait);
+        }
+        tracing::warn!(partition = %book.partition, error = message, "delivery failed; the lane is read again");
+        if self.postponed.as_ref().is_some_and(|(postponed, _)| *postponed == lane) {
+            self.postponed = None;
+        }
+        Ok(self.parts.source.rewind(again, resume)?)
+    }
+
+    /// Goes on with a batch that was put aside, once the group's protocol has been served. False: there was none.
+    fn resume_postponed(&mut self) -> Result<bool, WorkerError> {
+        match self.postponed.take() {
+            Some((lane, messages)) if self.ledger.holds(lane) => self.pass(lane, messages).map(|()| true),
+            Some(_) => Ok(true),
+            None => Ok(false),
+        }
+    }
+
+    /// Drains, commits, and leaves the group: the promise's last step is the process's exit code.
+    // Promise: ending
+    fn end(&mut self) {
+        self.board.update(|status| status.state = State::Draining);
+        let lanes: Vec<_> = self.lanes.iter().map(|book| book.lane).collect();
+        if let Err(error) = self.drain(&lanes, self.settings.grace) {
+            tracing::warn!(error = %error, "draining failed; what is not committed will be done again");
+        }
+        self.commit_and_wait(&lanes);
+        self.postponed = None;
+        self.parts.source.close();
+        self.publish(Duration::from_secs(1));
+        self.board.update(|status| status.state = State::Ended);
+    }
+
+    fn publish_when_due(&mut self) {
+        let now = Instant::now();
+        if now >= self.next_status {
+            let since = now.saturating_duration_since(self.next_status) + STATUS_INTERVAL;
+            self.next_status = now + STATUS_INTERVAL;
+            self.publish(since);
+        }
+    }
+
+    fn publish(&mut self, since: Duration) {
+        let positions = self.parts.source.positions();
+        let lanes: Vec<_> = self.lanes.iter().map(|book| self.lane_status(book, &positions)).collect();
+        for lane in &lanes {
+            if let (Some(next), Some(end)) = (lane.next, lane.end) {
+                self.metrics.lag(&lane.partition.topic, lane.partition.number, (end - next).max(0));
+            }
+        }
+        self.metrics.guest_memory.set(self.parts.chain.memory() as f64);
+        let counts = self.counts;
+        let seconds = since.as_secs_f64().max(0.001);
+        self.board.update(|status| {
+            status.lanes = lanes;
+            status.records_per_second = counts.records.saturating_sub(status.records) as f64 / seconds;
+            status.rows_per_second = counts.rows.saturating_sub(status.rows) as f64 / seconds;
+            (status.records, status.rows, status.failed) = (counts.records, counts.rows, counts.failed);
+        });
+    }
+
+    fn lane_status(&self, book: &LaneBook, positions: &[crate::source::Position]) -> LaneStatus {
+        let position = positions.iter().find(|position| position.lane == book.lane);
+        LaneStatus {
+            partition: book.partition.clone(),
+            next: position.and_then(|position| position.next),
+            end: position.and_then(|position| position.end),
+            resume: self.ledger.resume(book.lane).map(|resume| resume.0),
+            plan_since: book.plan_since,
+        }
+    }
+}

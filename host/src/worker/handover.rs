@@ -1,0 +1,52 @@
+//! Hands a worker its next chain, ready to run, and asks it to end.
+
+use crate::chain::apply::Chain;
+use crate::wake::Wake;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What others tell a worker. The worker looks between batches.
+pub struct Handover {
+    next: Mutex<Option<Chain>>,
+    waiting: AtomicBool,
+    ending: AtomicBool,
+    wake: Wake,
+}
+
+impl Handover {
+    /// For the worker that waits on `wake`.
+    pub fn new(wake: Wake) -> Self {
+        Self { next: Mutex::new(None), waiting: AtomicBool::new(false), ending: AtomicBool::new(false), wake }
+    }
+
+    /// Gives the worker a chain of the newest plan; one that it has not taken yet is replaced.
+    pub fn give(&self, chain: Chain) {
+        let before = self.slot().replace(chain);
+        self.waiting.store(true, Ordering::Release);
+        self.wake.wake();
+        drop(before);
+    }
+
+    /// The chain to switch to, if there is one.
+    pub fn take(&self) -> Option<Chain> {
+        if !self.waiting.swap(false, Ordering::Acquire) {
+            return None;
+        }
+        self.slot().take()
+    }
+
+    /// Asks the worker to drain and end.
+    pub fn end(&self) {
+        self.ending.store(true, Ordering::Release);
+        self.wake.wake();
+    }
+
+    /// Whether it was asked to end.
+    pub fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
+    }
+
+    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Chain>> {
+        self.next.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

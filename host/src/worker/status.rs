@@ -1,0 +1,89 @@
+//! What a worker says of itself, for `/status` and `/readyz`: published about once a second, never per record.
+
+use crate::record::{Offset, Partition};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A worker's life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// Not yet a member of its group.
+    #[default]
+    Joining,
+    /// A member, with or without lanes.
+    Running,
+    /// Failed, and waiting to be made anew.
+    Waiting,
+    /// Asked to end: draining.
+    Draining,
+    /// Gone.
+    Ended,
+}
+
+impl State {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Joining => "joining",
+            State::Running => "running",
+            State::Waiting => "waiting",
+            State::Draining => "draining",
+            State::Ended => "ended",
+        }
+    }
+}
+
+/// One lane, as last seen.
+#[derive(Clone, Debug)]
+pub struct LaneStatus {
+    /// Which partition it is.
+    pub partition: Partition,
+    /// The next offset to read, where known.
+    pub next: Option<i64>,
+    /// The end of the partition, where known.
+    pub end: Option<i64>,
+    /// What is committed, or will be next, where anything was settled.
+    pub resume: Option<i64>,
+    /// The first offset that the current plan was given, where it was given any.
+    pub plan_since: Option<Offset>,
+}
+
+/// One worker, as last seen.
+#[derive(Clone, Debug, Default)]
+pub struct WorkerStatus {
+    /// Its life.
+    pub state: State,
+    /// Number of the plan it runs.
+    pub plan: u64,
+    /// Its lanes.
+    pub lanes: Vec<LaneStatus>,
+    /// Records consumed since it was made.
+    pub records: u64,
+    /// Rows submitted since it was made.
+    pub rows: u64,
+    /// Records that failed since it was made.
+    pub failed: u64,
+    /// Records a second, over the last second or so.
+    pub records_per_second: f64,
+    /// Rows a second, likewise.
+    pub rows_per_second: f64,
+    /// The longest it ever stood still to switch plans, in milliseconds.
+    pub longest_swap_pause: f64,
+    /// Its last failure, where it had one.
+    pub failure: Option<String>,
+}
+
+/// Where a worker publishes, and others read.
+#[derive(Clone, Default)]
+pub struct StatusBoard(Arc<Mutex<WorkerStatus>>);
+
+impl StatusBoard {
+    /// The latest.
+    pub fn read(&self) -> WorkerStatus {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes it in place.
+    pub fn update(&self, change: impl FnOnce(&mut WorkerStatus)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}

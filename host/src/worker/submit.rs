@@ -1,0 +1,133 @@
+//! Hands what came of a batch to the sinks, and opens the batch's span in the ledger.
+
+use super::dead_letter::{DeadLetters, Sender};
+use super::{Counts, Settings, WorkerError};
+use crate::batch::Batch;
+use crate::chain::Plan;
+use crate::chain::apply::Applied;
+use crate::ledger::Ledger;
+use crate::metrics::WorkerMetrics;
+use crate::policy::{Action, Class, Failure};
+use crate::record::{Lane, Offset, Span};
+use crate::route::Route;
+use crate::sink::Sink;
+
+/// The parts of a worker that a batch's results meet, apart from the chain that they borrow from.
+pub(super) struct Hands<'w> {
+    pub(super) sink: &'w mut Box<dyn Sink>,
+    pub(super) dead_letters: &'w mut Option<Box<dyn Sink>>,
+    pub(super) ledger: &'w mut Ledger,
+    pub(super) metrics: &'w WorkerMetrics,
+    pub(super) settings: &'w Settings,
+    pub(super) counts: &'w mut Counts,
+    pub(super) plan: &'w Plan,
+}
+
+/// How far a batch was handed over.
+pub(super) enum Handed {
+    /// To its end, or the lane is gone.
+    All,
+    /// Up to this record, in front of which the policy says to stop.
+    UpTo(Failure),
+}
+
+impl Hands<'_> {
+    /// Submits rows and dead letters. The span settles when all of them are durable.
+    // Promise: commit
+    pub(super) fn submit(&mut self, lane: Lane, batch: &Batch<'_>, applied: Applied<'_>) -> Result<Handed, WorkerError> {
+        let Applied { rows, origins, routes, mut failures } = applied;
+        let stop = failures.iter().position(|failure| self.plan.action(failure) == Action::Stop);
+        let stop = stop.map(|at| failures.drain(at..).next().expect("the position is in range"));
+        let end = stop.as_ref().map_or(batch.len(), |failure| failure.origin as usize);
+        if let Some(last) = end.checked_sub(1) {
+            let Some(span) = self.ledger.open(lane, Offset(batch.offsets[last])) else { return Ok(Handed::All) };
+            let kept = origins.partition_point(|&origin| (origin as usize) < end);
+            let refused = match kept < rows.len() {
+                true => self.submit_rows(span, &rows.slice(0..kept), routes.get(..kept).unwrap_or(&[]), &origins)?,
+                false => self.submit_rows(span, &rows, &routes, &origins)?,
+            };
+            if let Some(failure) = refused.iter().find(|failure| self.plan.action(failure) == Action::Stop) {
+                // rows behind it are already on their way: give the lane's open work up, so that none of it is committed
+                self.ledger.rewind(lane);
+                self.count(failure, Action::Stop);
+                return Ok(Handed::UpTo(failure.clone()));
+            }
+            failures.extend(refused);
+            self.submit_failures(span, batch, failures)?;
+            self.ledger.settle(span, 1);
+        }
+        let Some(failure) = stop else { return Ok(Handed::All) };
+        self.count(&failure, Action::Stop);
+        Ok(Handed::UpTo(failure))
+    }
+
+    /// Hands rows to the sink; what it refuses at once comes back as failures of their records.
+    fn submit_rows(
+        &mut self,
+        span: Span,
+        rows: &Batch<'_>,
+        routes: &[Route],
+        origins: &[u32],
+    ) -> Result<Vec<Failure>, WorkerError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut refused = Vec::new();
+        self.sink.submit(span, rows, routes, &mut refused)?;
+        self.ledger.expect(span, (rows.len() - refused.len()) as u32);
+        self.counts.rows += rows.len() as u64;
+        self.metrics.rows.increment(rows.len() as u64);
+        let failure = |refusal: crate::sink::Refusal| refused_by_sink(self.plan, origins[refusal.row as usize], refusal.message);
+        let mut failures: Vec<_> = refused.into_iter().map(failure).collect();
+        failures.dedup_by_key(|failure| failure.origin);
+        Ok(failures)
+    }
+
+    /// Counts failures and sends the dead letters among them.
+    pub(super) fn submit_failures(
+        &mut self,
+        span: Span,
+        batch: &Batch<'_>,
+        failures: Vec<Failure>,
+    ) -> Result<(), WorkerError> {
+        let (pipeline, host) = (self.settings.pipeline.as_str(), self.settings.host.as_str());
+        let sender = Sender { pipeline, host, plan: self.plan };
+        let mut letters = DeadLetters::default();
+        for failure in &failures {
+            let action = self.plan.action(failure);
+            self.count(failure, action);
+            if action == Action::DeadLetter {
+                letters.add(&sender, batch, failure);
+            }
+        }
+        if letters.is_empty() {
+            return Ok(());
+        }
+        let rows = letters.rows(batch);
+        let routes = vec![Route::DEAD_LETTER; rows.len()];
+        let mut refused = Vec::new();
+        match self.dead_letters {
+            Some(sink) => sink.submit(span, &rows, &routes, &mut refused)?,
+            None => self.sink.submit(span, &rows, &routes, &mut refused)?,
+        }
+        self.ledger.expect(span, (rows.len() - refused.len()) as u32);
+        match refused.first() {
+            None => Ok(()),
+            Some(refusal) => Err(WorkerError::End(format!(
+                "the dead letter of {}/{} offset {} cannot be delivered, and dropping it would lose the record: {}",
+                batch.topic, batch.partition, rows.offsets[refusal.row as usize], refusal.message
+            ))),
+        }
+    }
+
+    fn count(&mut self, failure: &Failure, action: Action) {
+        self.counts.failed += 1;
+        let module = self.plan.stages.get(failure.stage).map_or("", |stage| stage.module.name());
+        self.metrics.failure(module, failure.class, action);
+    }
+}
+
+/// The failure of a record whose row the sink refuses.
+pub(super) fn refused_by_sink(plan: &Plan, origin: u32, message: String) -> Failure {
+    Failure { origin, stage: plan.stages.len(), class: Class::Refused, code: "refused".to_owned(), message }
+}
