@@ -56,14 +56,7 @@ impl Broker {
         let properties = properties.to_owned();
         let folder = tempfile::Builder::new().prefix("edgemill-kafka-").tempdir()?;
         guard::remove_at_end(folder.path()); // the shared one is never dropped
-        let mut broker = Self {
-            folder,
-            properties,
-            port,
-            sasl_port,
-            controller_port,
-            process: None,
-        };
+        let mut broker = Self { folder, properties, port, sasl_port, controller_port, process: None };
         broker.restart()?;
         Ok(broker)
     }
@@ -151,19 +144,13 @@ pub fn free_port() -> u16 {
 }
 
 fn cache() -> std::path::PathBuf {
-    std::env::var_os("EDGEMILL_CACHE").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache"),
-        std::path::PathBuf::from,
-    )
+    std::env::var_os("EDGEMILL_CACHE")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache"), std::path::PathBuf::from)
 }
 
 /// Gives the last lines of a log, for the message of a failure.
 pub(crate) fn tail(path: &Path) -> String {
     let log = fs::read_to_string(path).unwrap_or_default();
     let lines: Vec<&str> = log.lines().collect();
-    format!(
-        "the end of {}:\n{}",
-        path.display(),
-        lines[lines.len().saturating_sub(30)..].join("\n")
-    )
+    format!("the end of {}:\n{}", path.display(), lines[lines.len().saturating_sub(30)..].join("\n"))
 }

@@ -16,10 +16,7 @@ pub(crate) fn servers() -> PathBuf {
 
 /// Starts a child that is killed when this process ends before it.
 pub(crate) fn spawn(command: &mut Command) -> Result<Guarded> {
-    let child = command
-        .stdin(Stdio::null())
-        .spawn()
-        .with_context(|| format!("starting {command:?}"))?;
+    let child = command.stdin(Stdio::null()).spawn().with_context(|| format!("starting {command:?}"))?;
     tell(&format!("+ {}", child.id()));
     Ok(Guarded(child))
 }
@@ -32,10 +29,7 @@ pub(crate) fn remove_at_end(folder: &Path) {
 fn tell(line: &str) {
     let guard = GUARD.get_or_init(|| {
         // The pipe's end is closed by the kernel when this process is gone; no child inherits it.
-        #[expect(
-            clippy::zombie_processes,
-            reason = "it ends after this process, whose end it waits for"
-        )]
+        #[expect(clippy::zombie_processes, reason = "it ends after this process, whose end it waits for")]
         let mut guard = Command::new(servers().join("guard.sh"))
             .stdin(Stdio::piped())
             .spawn()

@@ -82,29 +82,13 @@ impl Builder {
         let folder = self.folder.path().to_owned();
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let admin = self.admin.clone();
-        self = self
-            .set("admin", admin)
-            .set("modules", text(&folder.join("modules")))
-            .set("dir", text(&folder));
+        self = self.set("admin", admin).set("modules", text(&folder.join("modules"))).set("dir", text(&folder));
         if let Some(left) = self.config.split('@').nth(1) {
             bail!("the configuration's placeholder @{left}@ was not set");
         }
         fs::write(folder.join("edgemill.toml"), &self.config)?;
-        let Self {
-            folder,
-            admin,
-            env,
-            args,
-            ..
-        } = self;
-        let mut host = Host {
-            folder,
-            admin,
-            env,
-            args,
-            process: None,
-            status: None,
-        };
+        let Self { folder, admin, env, args, .. } = self;
+        let mut host = Host { folder, admin, env, args, process: None, status: None };
         host.spawn()?;
         Ok(host)
     }
@@ -128,20 +112,12 @@ impl Host {
     /// When no temporary folder can be made.
     #[must_use]
     pub fn builder(config: &str) -> Builder {
-        let folder = tempfile::Builder::new()
-            .prefix("edgemill-host-")
-            .tempdir()
-            .expect("temporary folders can be made");
+        let folder =
+            tempfile::Builder::new().prefix("edgemill-host-").tempdir().expect("temporary folders can be made");
         guard::remove_at_end(folder.path());
         fs::create_dir(folder.path().join("modules")).expect("temporary folders can be written");
         let admin = format!("127.0.0.1:{}", free_port());
-        Builder {
-            config: config.to_owned(),
-            folder,
-            admin,
-            env: Vec::new(),
-            args: Vec::new(),
-        }
+        Builder { config: config.to_owned(), folder, admin, env: Vec::new(), args: Vec::new() }
     }
 
     /// Starts a host that ended again, with the folder that it had.
@@ -156,21 +132,11 @@ impl Host {
 
     fn spawn(&mut self) -> Result<()> {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log_path())?;
-        let out = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.folder.path().join("out"))?;
+        let out = fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("out"))?;
         let mut command = Command::new(executable()?);
-        command
-            .arg("run")
-            .arg("-c")
-            .arg(self.folder.path().join("edgemill.toml"))
-            .args(&self.args);
+        command.arg("run").arg("-c").arg(self.folder.path().join("edgemill.toml")).args(&self.args);
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
-        command
-            .current_dir(self.folder.path())
-            .stdout(Stdio::from(out))
-            .stderr(Stdio::from(log));
+        command.current_dir(self.folder.path()).stdout(Stdio::from(out)).stderr(Stdio::from(log));
         self.status = None;
         self.process = Some(guard::spawn(&mut command)?);
         Ok(())
@@ -185,10 +151,7 @@ impl Host {
             if let Some(status) = self.try_wait()? {
                 bail!("the host ended with {status}");
             }
-            Ok(http::get(&self.admin, "/readyz")
-                .ok()
-                .filter(|answer| answer.status == 200)
-                .map(drop))
+            Ok(http::get(&self.admin, "/readyz").ok().filter(|answer| answer.status == 200).map(drop))
         });
         ready.with_context(|| tail(&self.log_path()))
     }
@@ -329,11 +292,7 @@ pub fn executable() -> Result<PathBuf> {
     let built = built.with_context(|| format!("no program at {}: run `{BUILD}`, or `make test`", path.display()))?;
     // `cargo test -p` does not build it anew. What it was built from is in cargo's file beside it.
     let sources = fs::read_to_string(path.with_extension("d")).unwrap_or_default();
-    let changed = |source: &&str| {
-        fs::metadata(source)
-            .and_then(|m| m.modified())
-            .is_ok_and(|changed| changed > built)
-    };
+    let changed = |source: &&str| fs::metadata(source).and_then(|m| m.modified()).is_ok_and(|changed| changed > built);
     if let Some(source) = sources.split_whitespace().find(changed) {
         eprintln!("warning: {source} is newer than the program: run `{BUILD}`, or `make test`");
     }

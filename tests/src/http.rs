@@ -24,21 +24,10 @@ pub fn get(address: &str, path: &str) -> Result<Answer> {
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
     let mut answer = String::new();
-    stream
-        .read_to_string(&mut answer)
-        .with_context(|| format!("reading {path} from {address}"))?;
-    let (head, body) = answer
-        .split_once("\r\n\r\n")
-        .context("an answer without an end of its head")?;
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|code| code.parse().ok())
-        .context("an answer without a status")?;
-    Ok(Answer {
-        status,
-        body: body.to_owned(),
-    })
+    stream.read_to_string(&mut answer).with_context(|| format!("reading {path} from {address}"))?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("an answer without an end of its head")?;
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).context("an answer without a status")?;
+    Ok(Answer { status, body: body.to_owned() })
 }
 
 /// The samples of a `/metrics` page.
@@ -52,11 +41,7 @@ impl Metrics {
         let samples = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
             let (series, value) = line.rsplit_once(' ')?;
             let (name, labels) = series.split_once('{').unwrap_or((series, ""));
-            Some((
-                name.to_owned(),
-                labels.trim_end_matches('}').to_owned(),
-                value.parse().ok()?,
-            ))
+            Some((name.to_owned(), labels.trim_end_matches('}').to_owned(), value.parse().ok()?))
         });
         Self(samples.collect())
     }
@@ -64,14 +49,8 @@ impl Metrics {
     /// Adds up the series of a name whose labels include those given; 0 where there is none.
     #[must_use]
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        let wanted: Vec<String> = labels
-            .iter()
-            .map(|(name, value)| format!("{name}=\"{value}\""))
-            .collect();
-        let matches = self
-            .0
-            .iter()
-            .filter(|(n, l, _)| n == name && wanted.iter().all(|w| l.contains(w.as_str())));
+        let wanted: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+        let matches = self.0.iter().filter(|(n, l, _)| n == name && wanted.iter().all(|w| l.contains(w.as_str())));
         matches.map(|(_, _, value)| value).sum()
     }
 }

@@ -20,10 +20,7 @@ pub fn shipped(name: &str) -> Result<Vec<u8>> {
 /// # Errors
 /// There is no such text, or it is no module.
 pub fn hostile(name: &str) -> Result<Vec<u8>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("guests")
-        .join(name)
-        .with_extension("wat");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests").join(name).with_extension("wat");
     wat::parse_file(&path).with_context(|| format!("making a module of {}", path.display()))
 }
 
@@ -38,9 +35,5 @@ pub fn wat(text: &str) -> Result<Vec<u8>> {
 /// `target/<profile>`, where the test executable's own folder `deps` is.
 pub(crate) fn profile_folder() -> PathBuf {
     let executable = std::env::current_exe().expect("a test executable has a path");
-    executable
-        .ancestors()
-        .nth(2)
-        .expect("test executables are in target/<profile>/deps")
-        .to_owned()
+    executable.ancestors().nth(2).expect("test executables are in target/<profile>/deps").to_owned()
 }

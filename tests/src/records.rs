@@ -35,10 +35,7 @@ impl Record {
     /// Makes a record of a value alone.
     #[must_use]
     pub fn of(value: impl Into<Vec<u8>>) -> Self {
-        Self {
-            value: Some(value.into()),
-            ..Self::default()
-        }
+        Self { value: Some(value.into()), ..Self::default() }
     }
 
     /// Sets the partition.
@@ -83,9 +80,7 @@ impl Consumed {
             offset: message.offset(),
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
-            headers: headers
-                .map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec)))
-                .collect(),
+            headers: headers.map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect(),
             timestamp: message.timestamp().to_millis(),
         }
     }
@@ -93,20 +88,14 @@ impl Consumed {
     /// Gives the value as text, lossily; empty where it is null.
     #[must_use]
     pub fn text(&self) -> String {
-        self.value
-            .as_deref()
-            .map(String::from_utf8_lossy)
-            .unwrap_or_default()
-            .into_owned()
+        self.value.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned()
     }
 
     /// Gives the first header of a name as text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {
         let (_, value) = self.headers.iter().find(|(n, _)| n == name)?;
-        value
-            .as_deref()
-            .map(|value| String::from_utf8_lossy(value).into_owned())
+        value.as_deref().map(|value| String::from_utf8_lossy(value).into_owned())
     }
 }
 
@@ -114,11 +103,7 @@ impl Consumed {
 #[must_use]
 pub fn unique(name: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    format!(
-        "{name}-{}-{:04x}",
-        NEXT.fetch_add(1, Ordering::Relaxed),
-        fastrand::u16(..)
-    )
+    format!("{name}-{}-{:04x}", NEXT.fetch_add(1, Ordering::Relaxed), fastrand::u16(..))
 }
 
 /// Counts deliveries that failed: a scenario cannot go on without its input.
@@ -198,12 +183,10 @@ impl Broker {
             next.timestamp = record.timestamp;
             if !record.headers.is_empty() {
                 let headers = OwnedHeaders::new_with_capacity(record.headers.len());
-                next.headers = Some(record.headers.iter().fold(headers, |headers, (key, value)| {
-                    headers.insert(Header {
-                        key,
-                        value: value.as_deref(),
-                    })
-                }));
+                next.headers =
+                    Some(record.headers.iter().fold(headers, |headers, (key, value)| {
+                        headers.insert(Header { key, value: value.as_deref() })
+                    }));
             }
             while let Err((error, again)) = producer.send(next) {
                 if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
@@ -213,9 +196,7 @@ impl Broker {
                 next = again;
             }
         }
-        producer
-            .flush(PATIENCE)
-            .with_context(|| format!("producing to {topic}"))?;
+        producer.flush(PATIENCE).with_context(|| format!("producing to {topic}"))?;
         match producer.client().context().failed.load(Ordering::Relaxed) {
             0 => Ok(()),
             failed => bail!("{failed} records were not delivered to {topic}"),
@@ -287,11 +268,7 @@ impl Broker {
             asked.add_partition(topic, partition);
         }
         let committed = consumer.committed_offsets(asked, PATIENCE)?;
-        Ok(committed
-            .elements()
-            .iter()
-            .map(|element| element.offset().to_raw().filter(|offset| *offset >= 0))
-            .collect())
+        Ok(committed.elements().iter().map(|element| element.offset().to_raw().filter(|offset| *offset >= 0)).collect())
     }
 
     /// Counts the records of a topic that a group has not committed.
@@ -301,23 +278,15 @@ impl Broker {
     pub fn lag(&self, group: &str, topic: &str) -> Result<i64> {
         let ends = self.ends(topic)?;
         let committed = self.committed(group, topic)?;
-        Ok(ends
-            .iter()
-            .zip(committed)
-            .map(|(end, committed)| end - committed.unwrap_or(0))
-            .sum())
+        Ok(ends.iter().zip(committed).map(|(end, committed)| end - committed.unwrap_or(0)).sum())
     }
 }
 
 fn partitions(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>> {
     let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
     let found = metadata.topics().first().filter(|found| !found.partitions().is_empty());
-    let mut partitions: Vec<i32> = found
-        .with_context(|| format!("no topic {topic}"))?
-        .partitions()
-        .iter()
-        .map(|p| p.id())
-        .collect();
+    let mut partitions: Vec<i32> =
+        found.with_context(|| format!("no topic {topic}"))?.partitions().iter().map(|p| p.id()).collect();
     partitions.sort_unstable();
     Ok(partitions)
 }
@@ -331,7 +300,5 @@ fn one(results: Vec<Result<String, (String, RDKafkaErrorCode)>>) -> Result<()> {
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
-    runtime
-        .expect("a runtime without drivers needs nothing")
-        .block_on(future)
+    runtime.expect("a runtime without drivers needs nothing").block_on(future)
 }

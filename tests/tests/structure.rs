@@ -22,85 +22,27 @@ struct Layer {
     may_name: &'static [&'static str],
 }
 
-const WORDS: &[&str] = &[
-    "record", "batch", "outputs", "ledger", "route", "policy", "backoff", "records", "generate",
-];
+const WORDS: &[&str] = &["record", "batch", "outputs", "ledger", "route", "policy", "backoff", "records", "generate"];
 const BELOW_ADAPTERS: &[&str] = &["words", "ports", "configuration"];
 
 const LAYERS: &[Layer] = &[
-    Layer {
-        name: "words",
-        modules: WORDS,
-        may_name: &[],
-    },
-    Layer {
-        name: "ports",
-        modules: &["source", "sink", "chain", "modules", "wake", "metrics"],
-        may_name: &["words"],
-    },
-    Layer {
-        name: "configuration",
-        modules: &["config"],
-        may_name: &["words", "ports"],
-    },
+    Layer { name: "words", modules: WORDS, may_name: &[] },
+    Layer { name: "ports", modules: &["source", "sink", "chain", "modules", "wake", "metrics"], may_name: &["words"] },
+    Layer { name: "configuration", modules: &["config"], may_name: &["words", "ports"] },
     // Each adapter is a layer of its own: they never name each other.
-    Layer {
-        name: "adapter kafka",
-        modules: &["kafka"],
-        may_name: BELOW_ADAPTERS,
-    },
-    Layer {
-        name: "adapter stdout",
-        modules: &["sink/stdout"],
-        may_name: BELOW_ADAPTERS,
-    },
-    Layer {
-        name: "adapter wasm",
-        modules: &["wasm"],
-        may_name: BELOW_ADAPTERS,
-    },
-    Layer {
-        name: "adapter watch",
-        modules: &["modules/watch"],
-        may_name: BELOW_ADAPTERS,
-    },
-    Layer {
-        name: "control",
-        modules: &["worker", "modules/reload", "admin"],
-        may_name: BELOW_ADAPTERS,
-    },
-    Layer {
-        name: "service",
-        modules: &["service"],
-        may_name: ALL_BELOW_SERVICE,
-    },
-    Layer {
-        name: "command line",
-        modules: &["cli"],
-        may_name: ALL_BELOW_CLI,
-    },
-    Layer {
-        name: "main",
-        modules: &["main"],
-        may_name: &["command line"],
-    },
-    Layer {
-        name: "library",
-        modules: &["lib"],
-        may_name: &[],
-    },
+    Layer { name: "adapter kafka", modules: &["kafka"], may_name: BELOW_ADAPTERS },
+    Layer { name: "adapter stdout", modules: &["sink/stdout"], may_name: BELOW_ADAPTERS },
+    Layer { name: "adapter wasm", modules: &["wasm"], may_name: BELOW_ADAPTERS },
+    Layer { name: "adapter watch", modules: &["modules/watch"], may_name: BELOW_ADAPTERS },
+    Layer { name: "control", modules: &["worker", "modules/reload", "admin"], may_name: BELOW_ADAPTERS },
+    Layer { name: "service", modules: &["service"], may_name: ALL_BELOW_SERVICE },
+    Layer { name: "command line", modules: &["cli"], may_name: ALL_BELOW_CLI },
+    Layer { name: "main", modules: &["main"], may_name: &["command line"] },
+    Layer { name: "library", modules: &["lib"], may_name: &[] },
 ];
 
-const ALL_BELOW_SERVICE: &[&str] = &[
-    "words",
-    "ports",
-    "configuration",
-    "adapter kafka",
-    "adapter stdout",
-    "adapter wasm",
-    "adapter watch",
-    "control",
-];
+const ALL_BELOW_SERVICE: &[&str] =
+    &["words", "ports", "configuration", "adapter kafka", "adapter stdout", "adapter wasm", "adapter watch", "control"];
 const ALL_BELOW_CLI: &[&str] = &[
     "words",
     "ports",
@@ -160,9 +102,7 @@ const LINES: usize = 450;
 const TABLES: &[(&str, usize)] = &[("host/src/generate/places.rs", 700)];
 
 /// DESIGN section 4.
-const PROMISES: &[&str] = &[
-    "commit", "order", "once", "whole", "keep", "one", "bounds", "closed", "ending",
-];
+const PROMISES: &[&str] = &["commit", "order", "once", "whole", "keep", "one", "bounds", "closed", "ending"];
 
 /// A source file, by its path from the root of the repository.
 struct Source {
@@ -200,17 +140,10 @@ fn layers(sources: &[Source]) -> Vec<String> {
 
         if !within(here, UNSAFE) {
             for token in tokens.iter().filter(|token| token.text == "unsafe") {
-                add(
-                    token.line,
-                    "`unsafe` has its home in the files of the table UNSAFE".to_owned(),
-                );
+                add(token.line, "`unsafe` has its home in the files of the table UNSAFE".to_owned());
             }
         }
-        let place: Vec<&str> = if here == "main" {
-            Vec::new()
-        } else {
-            here.split('/').collect()
-        };
+        let place: Vec<&str> = if here == "main" { Vec::new() } else { here.split('/').collect() };
         let children: Vec<&str> = modules
             .iter()
             .filter_map(|m| m.strip_prefix(here)?.strip_prefix('/'))
@@ -223,18 +156,12 @@ fn layers(sources: &[Source]) -> Vec<String> {
                 && named.name != layer.name
                 && !layer.may_name.contains(&named.name)
             {
-                add(
-                    name.line,
-                    format!("{} must not name {}: {path}", layer.name, named.name),
-                );
+                add(name.line, format!("{} must not name {}: {path}", layer.name, named.name));
             }
             if name.line >= tests {
                 continue;
             }
-            for (_, homes) in HOMES
-                .iter()
-                .filter(|(foreign, homes)| name.is_in(foreign) && !within(here, homes))
-            {
+            for (_, homes) in HOMES.iter().filter(|(foreign, homes)| name.is_in(foreign) && !within(here, homes)) {
                 add(name.line, format!("{path} has its home in {}", homes.join(", ")));
             }
             if layer.name == "words" && IMPURE.iter().any(|impure| name.is_in(impure)) {
@@ -252,14 +179,10 @@ fn files(sources: &[Source]) -> Vec<String> {
         if !text.starts_with("//! ") {
             wrong.push(format!("{path}:1: the first line says what the file is for: `//! …`"));
         }
-        let (lines, most) = (
-            text.lines().count(),
-            TABLES.iter().find(|(p, _)| p == path).map_or(LINES, |(_, most)| *most),
-        );
+        let (lines, most) =
+            (text.lines().count(), TABLES.iter().find(|(p, _)| p == path).map_or(LINES, |(_, most)| *most));
         if lines > most {
-            wrong.push(format!(
-                "{path}: {lines} lines are probably two files; {most} are allowed"
-            ));
+            wrong.push(format!("{path}: {lines} lines are probably two files; {most} are allowed"));
         }
         if path.ends_with("/mod.rs") {
             wrong.push(format!("{path}: `sink.rs` beside `sink/`, no `mod.rs`"));
@@ -290,20 +213,11 @@ fn promises(code: &[Source], scenarios: &[Source]) -> Vec<String> {
             let Some((_, names)) = line.split_once("// Promise: ") else {
                 continue;
             };
-            for name in names
-                .split_whitespace()
-                .map_while(|word| word.strip_suffix(',').or(Some(word)))
-            {
+            for name in names.split_whitespace().map_while(|word| word.strip_suffix(',').or(Some(word))) {
                 if !PROMISES.contains(&name) {
-                    wrong.push(format!(
-                        "{path}:{}: {name:?} is none of the promises {PROMISES:?}",
-                        number + 1
-                    ));
+                    wrong.push(format!("{path}:{}: {name:?} is none of the promises {PROMISES:?}", number + 1));
                 } else if !has_scenario(name) {
-                    wrong.push(format!(
-                        "{path}:{}: no scenario `promise_{name}_…` tries to break this",
-                        number + 1
-                    ));
+                    wrong.push(format!("{path}:{}: no scenario `promise_{name}_…` tries to break this", number + 1));
                 }
             }
         }
@@ -318,20 +232,12 @@ fn module(path: &str) -> &str {
 
 /// Tells whether a module is one of the places or below one.
 fn within(module: &str, places: &[&str]) -> bool {
-    places.iter().any(|place| {
-        module
-            .strip_prefix(place)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    })
+    places.iter().any(|place| module.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 fn layer(module: &str) -> Option<&'static Layer> {
-    let matching = LAYERS
-        .iter()
-        .flat_map(|layer| layer.modules.iter().map(move |place| (layer, *place)));
-    let best = matching
-        .filter(|(_, place)| within(module, &[place]))
-        .max_by_key(|(_, place)| place.len());
+    let matching = LAYERS.iter().flat_map(|layer| layer.modules.iter().map(move |place| (layer, *place)));
+    let best = matching.filter(|(_, place)| within(module, &[place])).max_by_key(|(_, place)| place.len());
     best.map(|(layer, _)| layer)
 }
 
@@ -339,10 +245,7 @@ fn layer(module: &str) -> Option<&'static Layer> {
 fn target(name: &Name, modules: &[&str]) -> Option<&'static Layer> {
     let path = name.path.strip_prefix(&["crate".to_owned()])?;
     let prefixes = (1..=path.len()).rev().map(|length| path[..length].join("/"));
-    prefixes
-        .into_iter()
-        .find(|prefix| modules.contains(&prefix.as_str()))
-        .and_then(|prefix| layer(&prefix))
+    prefixes.into_iter().find(|prefix| modules.contains(&prefix.as_str())).and_then(|prefix| layer(&prefix))
 }
 
 /// The line from which on a file is tests.
@@ -369,11 +272,7 @@ fn sources(folders: &[&str]) -> Vec<Source> {
             );
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&path).expect("source is text");
-            let path = path
-                .strip_prefix(&root)
-                .expect("it was found there")
-                .to_string_lossy()
-                .into_owned();
+            let path = path.strip_prefix(&root).expect("it was found there").to_string_lossy().into_owned();
             found.push(Source { path, text });
         }
     }

@@ -8,28 +8,13 @@ fn what_is_produced_is_consumed_as_it_was() -> Result<()> {
     let broker = Broker::shared();
     let topic = broker.topic("harness", 2)?;
     let headers = vec![("a".to_owned(), Some(b"1".to_vec())), ("a".to_owned(), None)];
-    let full = Record {
-        key: Some(vec![0, 255]),
-        headers,
-        timestamp: Some(1_700_000_000_123),
-        ..Record::of("x").to(1)
-    };
-    let null = Record {
-        partition: Some(0),
-        timestamp: Some(7),
-        ..Record::default()
-    };
+    let full = Record { key: Some(vec![0, 255]), headers, timestamp: Some(1_700_000_000_123), ..Record::of("x").to(1) };
+    let null = Record { partition: Some(0), timestamp: Some(7), ..Record::default() };
     broker.produce(&topic, [full.clone(), null.clone(), Record::of("y").to(1)])?;
 
     let found = broker.consume(&topic)?;
-    assert_eq!(
-        found.iter().map(|r| (r.partition, r.offset)).collect::<Vec<_>>(),
-        [(0, 0), (1, 0), (1, 1)]
-    );
-    assert_eq!(
-        (&found[0].key, &found[0].value, found[0].timestamp),
-        (&None, &None, null.timestamp)
-    );
+    assert_eq!(found.iter().map(|r| (r.partition, r.offset)).collect::<Vec<_>>(), [(0, 0), (1, 0), (1, 1)]);
+    assert_eq!((&found[0].key, &found[0].value, found[0].timestamp), (&None, &None, null.timestamp));
     assert_eq!((&found[1].key, &found[1].value), (&full.key, &full.value));
     assert_eq!((&found[1].headers, found[1].timestamp), (&full.headers, full.timestamp));
     assert_eq!(broker.ends(&topic)?, [1, 2]);

@@ -18,10 +18,7 @@ const HOUSE: &[&str] = &[
 ];
 
 fn source(module: &str, text: &str) -> Source {
-    Source {
-        path: format!("host/src/{module}.rs"),
-        text: text.to_owned(),
-    }
+    Source { path: format!("host/src/{module}.rs"), text: text.to_owned() }
 }
 
 /// Puts a text into an otherwise empty house and gives what is wrong with it.
@@ -55,32 +52,18 @@ fn breaches_of_the_layers_are_found() {
         ("batch", "fn f() { std::fs::read(\"x\"); }"),
     ];
     for (module, text) in breaches {
-        assert_eq!(
-            with(module, text).len(),
-            1,
-            "{module}: {text}: {:?}",
-            with(module, text)
-        );
+        assert_eq!(with(module, text).len(), 1, "{module}: {text}: {:?}", with(module, text));
     }
 }
 
 #[test]
 fn what_is_allowed_passes() {
     let fine = [
-        (
-            "sink/stdout",
-            "use super::super::{Sink, Full}; use crate::batch::Batch;",
-        ),
-        (
-            "sink",
-            "pub mod stdout; use crate::batch; // crate::kafka\nconst X: &str = \"crate::kafka\";",
-        ),
+        ("sink/stdout", "use super::super::{Sink, Full}; use crate::batch::Batch;"),
+        ("sink", "pub mod stdout; use crate::batch; // crate::kafka\nconst X: &str = \"crate::kafka\";"),
         ("kafka", "use rdkafka::Message; use source::Source; mod source;"),
         ("kafka/source", "fn f() { unsafe { g() } } use super::Client;"),
-        (
-            "batch",
-            "use std::time::Duration;\n#[cfg(test)]\nmod tests { use super::*; use std::fs; use toml::Value; }",
-        ),
+        ("batch", "use std::time::Duration;\n#[cfg(test)]\nmod tests { use super::*; use std::fs; use toml::Value; }"),
         ("service", "use crate::{kafka, wasm::Engine, worker};"),
         ("main", "fn main() -> std::process::ExitCode { edgemill::cli::main() }"),
     ];
@@ -101,10 +84,7 @@ fn files_that_break_a_rule_are_found() {
 
 #[test]
 fn promises_without_a_scenario_are_found() {
-    let scenarios = [source(
-        "scenario",
-        "fn promise_order_holds_when_a_host_dies() {} fn promise_ones() {}",
-    )];
+    let scenarios = [source("scenario", "fn promise_order_holds_when_a_host_dies() {} fn promise_ones() {}")];
     let wrong = |text: &str| promises(&[source("a", text)], &scenarios).len();
     assert_eq!(wrong("// Promise: order\n"), 0);
     assert_eq!(wrong("// Promise: one\n"), 1);

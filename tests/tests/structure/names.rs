@@ -21,19 +21,10 @@ impl Name {
 
 /// Finds the paths of a file. `module` is its place in the crate; `children` are the names of the modules in files below it.
 pub(crate) fn names(tokens: &[Token], module: &[&str], children: &[&str]) -> Vec<Name> {
-    let mut reader = Reader {
-        tokens,
-        at: 0,
-        found: Vec::new(),
-    };
+    let mut reader = Reader { tokens, at: 0, found: Vec::new() };
     reader.read();
     let here = |inline: &[String]| -> Vec<String> {
-        ["crate"]
-            .iter()
-            .chain(module)
-            .map(|s| (*s).to_owned())
-            .chain(inline.iter().cloned())
-            .collect()
+        ["crate"].iter().chain(module).map(|s| (*s).to_owned()).chain(inline.iter().cloned()).collect()
     };
     let absolute = |found: &Found| -> Vec<String> {
         let mut base = here(&found.inline);
@@ -54,23 +45,13 @@ pub(crate) fn names(tokens: &[Token], module: &[&str], children: &[&str]) -> Vec
         [base, rest[1..].to_vec()].concat()
     };
     // What `use` brought in stands for its whole path further on.
-    let imported: HashMap<&str, Vec<String>> = reader
-        .found
-        .iter()
-        .filter_map(|found| Some((found.imported_as.as_deref()?, absolute(found))))
-        .collect();
+    let imported: HashMap<&str, Vec<String>> =
+        reader.found.iter().filter_map(|found| Some((found.imported_as.as_deref()?, absolute(found)))).collect();
     let full = |found: &Found| match imported.get(found.path[0].as_str()) {
         Some(path) if found.imported_as.is_none() => [path, &found.path[1..]].concat(),
         _ => absolute(found),
     };
-    reader
-        .found
-        .iter()
-        .map(|found| Name {
-            path: full(found),
-            line: found.line,
-        })
-        .collect()
+    reader.found.iter().map(|found| Name { path: full(found), line: found.line }).collect()
 }
 
 struct Found {
@@ -156,12 +137,7 @@ impl Reader<'_> {
                 name = Some(self.text(self.at + 1).to_owned());
                 self.at += 2;
             }
-            self.found.push(Found {
-                path,
-                line,
-                inline: inline.to_vec(),
-                imported_as: name.filter(|_| importing),
-            });
+            self.found.push(Found { path, line, inline: inline.to_vec(), imported_as: name.filter(|_| importing) });
         }
         before.truncate(length);
     }
@@ -177,10 +153,7 @@ mod tests {
     use super::names;
 
     fn found(source: &str) -> Vec<String> {
-        names(&tokens(source), &["a", "b"], &["child"])
-            .into_iter()
-            .map(|name| name.path.join("::"))
-            .collect()
+        names(&tokens(source), &["a", "b"], &["child"]).into_iter().map(|name| name.path.join("::")).collect()
     }
 
     #[test]
@@ -189,22 +162,13 @@ mod tests {
             found("use crate::x::{self, y::{Z, W as V}, u::*};"),
             ["crate::x", "crate::x::y::Z", "crate::x::y::W", "crate::x::u"]
         );
-        assert_eq!(
-            found("fn f() -> crate::x::Y { super::z::g::<u8>(1) }"),
-            ["crate::x::Y", "crate::a::z::g"]
-        );
-        assert_eq!(
-            found("use child::X; self::y::z();"),
-            ["crate::a::b::child::X", "crate::a::b::y::z"]
-        );
+        assert_eq!(found("fn f() -> crate::x::Y { super::z::g::<u8>(1) }"), ["crate::x::Y", "crate::a::z::g"]);
+        assert_eq!(found("use child::X; self::y::z();"), ["crate::a::b::child::X", "crate::a::b::y::z"]);
         assert_eq!(
             found("mod tests { use super::*; use super::super::c::D; } use super::e::F;"),
             ["crate::a::b", "crate::a::c::D", "crate::a::e::F"]
         );
-        assert_eq!(
-            found("#[tokio::main] fn f() { ::std::fs::read(x.y::<Z>()) }"),
-            ["tokio::main", "std::fs::read"]
-        );
+        assert_eq!(found("#[tokio::main] fn f() { ::std::fs::read(x.y::<Z>()) }"), ["tokio::main", "std::fs::read"]);
     }
 
     #[test]

@@ -18,23 +18,14 @@ pub(crate) fn tokens(source: &str) -> Vec<Token> {
             length
         } else if is_word(rest[0]) {
             let length = rest.iter().take_while(|c| is_word(**c)).count();
-            tokens.push(Token {
-                text: rest[..length].iter().collect(),
-                line,
-            });
+            tokens.push(Token { text: rest[..length].iter().collect(), line });
             length
         } else if rest.starts_with(&[':', ':']) {
-            tokens.push(Token {
-                text: "::".to_owned(),
-                line,
-            });
+            tokens.push(Token { text: "::".to_owned(), line });
             2
         } else {
             if !rest[0].is_whitespace() {
-                tokens.push(Token {
-                    text: rest[0].to_string(),
-                    line,
-                });
+                tokens.push(Token { text: rest[0].to_string(), line });
             }
             1
         };
@@ -71,11 +62,7 @@ fn literal(text: &[char]) -> Option<usize> {
     let prefix = text.iter().take_while(|c| matches!(c, 'b' | 'c' | 'r')).count().min(2);
     let raw = text[..prefix].contains(&'r');
     let body = &text[prefix..];
-    let hashes = if raw {
-        body.iter().take_while(|c| **c == '#').count()
-    } else {
-        0
-    };
+    let hashes = if raw { body.iter().take_while(|c| **c == '#').count() } else { 0 };
     match *body.get(hashes)? {
         '"' if raw => {
             let end: Vec<char> = std::iter::once('"').chain(std::iter::repeat_n('#', hashes)).collect();
@@ -103,15 +90,8 @@ fn comments_and_literals_name_nothing() {
         // a::b
         /* c /* d */ e */ let x: &'life str = "f\"g" ; r#"h"i"# ; b'j' ; '\'' ; 'k' ; crate::l
     "##;
-    let found: Vec<(String, usize)> = tokens(source)
-        .into_iter()
-        .map(|token| (token.text, token.line))
-        .collect();
-    let words: Vec<&str> = found
-        .iter()
-        .map(|(text, _)| text.as_str())
-        .filter(|text| text.len() > 1)
-        .collect();
+    let found: Vec<(String, usize)> = tokens(source).into_iter().map(|token| (token.text, token.line)).collect();
+    let words: Vec<&str> = found.iter().map(|(text, _)| text.as_str()).filter(|text| text.len() > 1).collect();
     assert_eq!(words, ["let", "life", "str", "crate", "::"]);
     assert_eq!(found.last().expect("there are tokens"), &("l".to_owned(), 3));
 }
