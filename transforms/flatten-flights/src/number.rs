@@ -1,0 +1,115 @@
+//! Numbers as text: brought to a scale exactly, never through a float.
+
+use edgemill_guest::Buffer;
+
+/// Why a number does not fit a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Misfit {
+    /// Digits would be lost.
+    Precision,
+    /// It is too large or too small.
+    Range,
+}
+
+/// Writes a JSON number with exactly `scale` digits behind the point, and none where `scale` is 0.
+///
+/// `least` and `most` bound the number without its point.
+pub(crate) fn write(number: &[u8], scale: u8, least: i128, most: i128, out: &mut Buffer) -> Result<(), Misfit> {
+    if is_canonical(number, scale) && (least < 0 || number[0] != b'-') {
+        out.extend(number);
+        return Ok(());
+    }
+    let unscaled = unscaled(number, scale)?;
+    if unscaled < least || unscaled > most {
+        return Err(Misfit::Range);
+    }
+    let power = 10u128.pow(scale.into());
+    let (whole, part) = (unscaled.unsigned_abs() / power, unscaled.unsigned_abs() % power);
+    let sign = if unscaled < 0 { "-" } else { "" };
+    out.push_str(&match scale {
+        0 => format!("{sign}{whole}"),
+        scale => format!("{sign}{whole}.{part:0width$}", width = usize::from(scale)),
+    });
+    Ok(())
+}
+
+/// Whether the number is already written so, and far from any bound. A minus zero is not.
+#[inline]
+fn is_canonical(number: &[u8], scale: u8) -> bool {
+    if number.len() > 18 {
+        return false;
+    }
+    let scale = usize::from(scale);
+    let (whole, part) = match scale {
+        0 => (number, &[][..]),
+        _ if number.len() < scale + 2 => return false,
+        _ => {
+            let (whole, part) = number.split_at(number.len() - scale);
+            let [whole @ .., b'.'] = whole else { return false };
+            (whole, part)
+        }
+    };
+    let digits = whole.strip_prefix(b"-").unwrap_or(whole);
+    let mut other = digits.is_empty();
+    for &byte in digits.iter().chain(part) {
+        other |= !byte.is_ascii_digit();
+    }
+    !other && !(digits.len() < whole.len() && digits[0] == b'0')
+}
+
+/// The number times ten to the scale.
+fn unscaled(number: &[u8], scale: u8) -> Result<i128, Misfit> {
+    let negative = number[0] == b'-';
+    let (mantissa, exponent) = match number.iter().position(|byte| matches!(byte, b'e' | b'E')) {
+        Some(at) => (&number[..at], exponent(&number[at + 1..])),
+        None => (number, 0),
+    };
+    let mut digits = Vec::new();
+    let mut behind = 0i64;
+    let mut point = false;
+    for &byte in mantissa {
+        match byte {
+            b'.' => point = true,
+            b'0'..=b'9' => {
+                behind += i64::from(point);
+                digits.push(byte - b'0');
+            }
+            _ => {}
+        }
+    }
+    let significant = digits.iter().rposition(|&digit| digit != 0).map_or(0, |last| last + 1);
+    if significant == 0 {
+        return Ok(0);
+    }
+    let zeros = (digits.len() - significant) as i64;
+    // The number is the significant digits times ten to this power.
+    let power = exponent.saturating_sub(behind).saturating_add(zeros).saturating_add(scale.into());
+    if power < 0 {
+        return Err(Misfit::Precision);
+    }
+    let leading = digits.iter().position(|&digit| digit != 0).unwrap_or(0);
+    let digits = &digits[leading..significant];
+    if digits.len() as i64 + power.min(100) > 30 {
+        return Err(Misfit::Range);
+    }
+    let mut unscaled = 0i128;
+    for &digit in digits {
+        unscaled = unscaled * 10 + i128::from(digit);
+    }
+    unscaled *= 10i128.pow(power as u32);
+    Ok(if negative { -unscaled } else { unscaled })
+}
+
+/// The exponent behind the `e`; one that is beyond all measure is cut to a size that still is.
+fn exponent(text: &[u8]) -> i64 {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    let mut exponent = 0i64;
+    for &digit in digits {
+        exponent = exponent.saturating_mul(10).saturating_add((digit - b'0').into());
+    }
+    if negative { -exponent } else { exponent }
+}

@@ -1,0 +1,93 @@
+//! Decodes one LZ4 block: bounded, and by blocks of sixteen bytes, which is what Wasm copies fastest.
+//!
+//! The format is <https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md>.
+
+use crate::frame::Damage;
+
+/// How much is copied at once.
+const WIDE: usize = 16;
+
+/// Decodes `input` into `out` from `at` on; returns where the content ends.
+///
+/// Matches reach back to `low` at most, and nothing ends behind `limit`, which is within `out`. What lies behind `limit`
+/// may be overwritten.
+pub(crate) fn decode(input: &[u8], out: &mut [u8], mut at: usize, low: usize, limit: usize) -> Result<usize, Damage> {
+    let mut from = 0;
+    loop {
+        let token = usize::from(*input.get(from).ok_or(Damage::Block)?);
+        from += 1;
+
+        let mut literals = token >> 4;
+        if literals == 15 {
+            literals += extension(input, &mut from)?;
+        }
+        if literals > limit - at {
+            return Err(Damage::Size);
+        }
+        match (input.get(from..from + WIDE), out.get_mut(at..at + WIDE)) {
+            (Some(source), Some(target)) if literals <= WIDE => target.copy_from_slice(source),
+            _ => {
+                let source = input.get(from..from + literals).ok_or(Damage::Block)?;
+                out[at..at + literals].copy_from_slice(source);
+            }
+        }
+        from += literals;
+        at += literals;
+        if from >= input.len() {
+            return if from == input.len() { Ok(at) } else { Err(Damage::Block) };
+        }
+
+        let offset = *input[from..].first_chunk::<2>().ok_or(Damage::Block)?;
+        let offset = usize::from(u16::from_le_bytes(offset));
+        from += 2;
+        let mut length = (token & 15) + 4;
+        if length == 19 {
+            length += extension(input, &mut from)?;
+        }
+        if offset == 0 || offset > at - low {
+            return Err(Damage::Block);
+        }
+        if length > limit - at {
+            return Err(Damage::Size);
+        }
+        repeat(out, at, offset, length);
+        at += length;
+    }
+}
+
+/// The bytes that lengthen a length: all but the last are 255.
+fn extension(input: &[u8], from: &mut usize) -> Result<usize, Damage> {
+    let mut length = 0;
+    loop {
+        let byte = *input.get(*from).ok_or(Damage::Block)?;
+        *from += 1;
+        length += usize::from(byte);
+        if byte != 255 {
+            return Ok(length);
+        }
+    }
+}
+
+/// Copies `length` bytes to `at` from `offset` bytes before it; the two may overlap, which repeats the bytes.
+#[inline]
+fn repeat(out: &mut [u8], at: usize, offset: usize, length: usize) {
+    let start = at - offset;
+    if offset >= WIDE
+        && let Some(window) = out.get_mut(start..at + length.next_multiple_of(WIDE))
+    {
+        let mut done = 0;
+        while done < length {
+            window.copy_within(done..done + WIDE, offset + done);
+            done += WIDE;
+        }
+        return;
+    }
+    let window = &mut out[start..at + length];
+    let mut copied = offset;
+    // Each copy doubles what can be copied next.
+    while copied < window.len() {
+        let more = copied.min(window.len() - copied);
+        window.copy_within(..more, copied);
+        copied += more;
+    }
+}
