@@ -2,6 +2,8 @@
 
 use crate::chain::Transform;
 
+pub mod last_good;
+pub mod plans;
 pub mod reload;
 pub mod watch;
 
@@ -35,4 +37,15 @@ pub trait Module: Send + Sync {
     /// # Errors
     /// It does not start, or refuses its configuration.
     fn instantiate(&self) -> Result<Box<dyn Transform>, LoadError>;
+}
+
+/// SHA-256 in hexadecimal: what a module is called by in logs, dead letters and the cache.
+pub fn hash(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    use std::fmt::Write;
+    let digest = sha2::Sha256::digest(bytes);
+    digest.iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
