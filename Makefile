@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
+guests := -p edgemill-guest $(patsubst transforms/%/Cargo.toml,-p %,$(wildcard transforms/*/Cargo.toml))
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 export EDGEMILL_CACHE ?= $(CURDIR)/.cache
 export EDGEMILL_MODULES ?= $(target)/modules
@@ -24,13 +25,13 @@ storm: export EDGEMILL_STORM = 1
 storm: test ## run the tests with the scenarios in their long form
 
 bench: modules setup-test kafka ## measure the host against a native loop that does the same
-	cargo build --workspace --profile bench
-	cargo run -q -p edgemill-bench --profile bench
+	cargo build --profile bench -p edgemill -p edgemill-bench
+	$(target)/release/edgemill-bench
 
 lint: setup-build ## check formatting, lints, licences and sources
 	cargo fmt --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo clippy --target wasm32-unknown-unknown -p edgemill-guest $(patsubst transforms/%/Cargo.toml,-p %,$(wildcard transforms/*/Cargo.toml)) -- -D warnings
+	cargo clippy $(guests) --target wasm32-unknown-unknown --target wasm32-wasip2 -- -D warnings
 	scripts/cargo-deny.sh
 	$(EDGEMILL_CACHE)/bin/cargo-deny --log-level error check bans licenses sources
 

@@ -152,5 +152,5 @@ fn cache() -> std::path::PathBuf {
 pub(crate) fn tail(path: &Path) -> String {
     let log = fs::read_to_string(path).unwrap_or_default();
     let lines: Vec<&str> = log.lines().collect();
-    format!("the end of {}:\n{}", path.display(), lines[lines.len().saturating_sub(30)..].join("\n"))
+    format!("the end of {}:\n{}", path.display(), lines[lines.len().saturating_sub(40)..].join("\n"))
 }

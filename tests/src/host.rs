@@ -94,7 +94,7 @@ impl Builder {
     }
 }
 
-/// A host as a child process. It is killed when dropped; a scenario that fails then shows the end of its log.
+/// A host as a child process. It is killed when dropped; a scenario that fails shows the end of its log.
 #[derive(Debug)]
 pub struct Host {
     folder: TempDir,
@@ -276,9 +276,8 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("{}", tail(&self.log_path()));
-        }
+        // Captured, and shown where the scenario fails.
+        eprintln!("{}", tail(&self.log_path()));
     }
 }
 
