@@ -1,6 +1,25 @@
 //! What scenarios stand on: real brokers, hosts as child processes, records in and out, and waiting for conditions.
 //!
 //! A scenario starts what it needs, and what it started ends with it: by drop, and by a guard process where the test process itself dies.
+//!
+//! ```ignore
+//! #[test]
+//! fn promise_commit_holds_when_the_host_is_asked_to_stop() -> anyhow::Result<()> {
+//!     let broker = Broker::shared();
+//!     let (from, to, group) = (broker.topic("flights", 4)?, broker.topic("flat", 4)?, unique("group"));
+//!     broker.produce(&from, (0..1000).map(|n| Record::of(n.to_string()).keyed(n.to_string())))?;
+//!     let mut host = Host::builder(CONFIG) // with `@brokers@`, `@from@`, `@to@`, `@group@`, and `@modules@` for the folder
+//!         .set("brokers", broker.address()).set("from", &from).set("to", &to).set("group", &group)
+//!         .module("flatten-flights.wasm", modules::shipped("flatten-flights.wasm")?)
+//!         .start()?;
+//!     wait_for("all is committed", wait::PATIENCE, || Ok((broker.lag(&group, &from)? == 0).then_some(())))?;
+//!     Swap::Rename.put(&host.modules(), "flatten-flights.wasm", &modules::hostile("trap-on-start")?)?;
+//!     host.logs("keeps plan 1")?;
+//!     assert_eq!(host.stop()?.code(), Some(0));
+//!     assert_eq!(broker.consume(&to)?.len(), 1000);
+//!     Ok(())
+//! }
+//! ```
 
 pub mod broker;
 mod guard;
@@ -13,7 +32,7 @@ pub mod wait;
 
 pub use broker::Broker;
 pub use host::{Host, Signal};
-pub use records::{Consumed, Record};
+pub use records::{Consumed, Record, unique};
 pub use swap::{SWAPS, Swap};
 pub use wait::{wait_for, wait_until};
 

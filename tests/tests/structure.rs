@@ -34,7 +34,11 @@ const LAYERS: &[Layer] = &[
     Layer { name: "adapter stdout", modules: &["sink/stdout"], may_name: BELOW_ADAPTERS },
     Layer { name: "adapter wasm", modules: &["wasm"], may_name: BELOW_ADAPTERS },
     Layer { name: "adapter watch", modules: &["modules/watch"], may_name: BELOW_ADAPTERS },
-    Layer { name: "control", modules: &["worker", "modules/reload", "admin"], may_name: BELOW_ADAPTERS },
+    Layer {
+        name: "control",
+        modules: &["worker", "modules/last_good", "modules/plans", "modules/reload", "admin"],
+        may_name: BELOW_ADAPTERS,
+    },
     Layer { name: "service", modules: &["service"], may_name: ALL_BELOW_SERVICE },
     Layer { name: "command line", modules: &["cli"], may_name: ALL_BELOW_CLI },
     Layer { name: "main", modules: &["main"], may_name: &["command line"] },
