@@ -8,6 +8,7 @@ pub mod backoff;
 pub mod batch;
 pub mod chain;
 pub mod config;
+pub mod kafka;
 pub mod ledger;
 pub mod metrics;
 pub mod modules;

@@ -1,0 +1,25 @@
+//! The one home of rdkafka: consumers, producers, and an embedded broker. librdkafka's own calls are in `raw` only.
+
+mod client;
+pub mod mock;
+pub mod offsets;
+mod raw;
+pub mod sink;
+pub mod source;
+mod start;
+#[cfg(test)]
+mod tests;
+
+pub use sink::KafkaSink;
+pub use source::KafkaSource;
+
+/// Whose client it is: for static membership, and for logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The host's name.
+    pub host: String,
+    /// Counts the host's workers of the pipeline.
+    pub worker: usize,
+}

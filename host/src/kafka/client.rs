@@ -1,0 +1,186 @@
+//! What consumers and producers share: options, logs, and what an error of the cluster means.
+
+use super::Identity;
+use super::raw::{Error, Handle};
+use crate::config::KafkaClient;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// How long the cluster is asked before it counts as unreachable.
+const PROBE: Duration = Duration::from_secs(2);
+/// How often one and the same error is logged.
+const SAID_AGAIN: Duration = Duration::from_secs(10);
+
+/// What the worker does about its client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// A person is needed.
+    End(String),
+    /// The client is of no use any more.
+    Anew(String),
+}
+
+/// librdkafka's options: our defaults, the user's over them, and over both what the host owns.
+pub(super) fn options(client: &KafkaClient, defaults: &[(&str, String)], owned: &[(&str, String)]) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("client.id", "edgemill").set("socket.keepalive.enable", "true");
+    // partitions and topics that are added are found by this; librdkafka waits five minutes
+    config.set("topic.metadata.refresh.interval.ms", "10000");
+    for (name, value) in defaults {
+        config.set(*name, value);
+    }
+    for (name, value) in &client.options {
+        config.set(name, value);
+    }
+    for (name, value) in owned {
+        config.set(*name, value);
+    }
+    config.set("bootstrap.servers", &client.brokers);
+    let debug = client.options.contains_key("debug");
+    config.set_log_level(if debug { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Info });
+    config
+}
+
+/// Why a client could not be made. Names the option, never its value.
+pub(super) fn refused(error: KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, _, name, _) => {
+            format!("librdkafka does not take the value of its option `{name}`; its documentation lists what it takes")
+        }
+        KafkaError::ClientCreation(reason) => format!("librdkafka refuses its options: {reason}"),
+        other => format!("librdkafka refuses its options: {other}"),
+    }
+}
+
+/// Watches a client's errors, and decides when they are the end.
+pub(super) struct Health {
+    identity: Identity,
+    /// "source" or "sink", for people.
+    side: &'static str,
+    brokers: String,
+    /// How the client says who it is; no secret.
+    credentials: String,
+    unreachable_after: Option<Duration>,
+    down: Option<Instant>,
+    /// The last failure to connect.
+    reason: String,
+    verdict: Option<Verdict>,
+    said: HashMap<i32, (Instant, u32)>,
+}
+
+impl Health {
+    pub(super) fn new(client: &KafkaClient, identity: &Identity, side: &'static str) -> Self {
+        let option = |name: &str| client.options.get(name).cloned();
+        let mechanism = option("sasl.mechanism").or(option("sasl.mechanisms"));
+        let credentials = match (mechanism, option("sasl.username")) {
+            (Some(mechanism), Some(user)) => format!("{mechanism} as {user:?}"),
+            (Some(mechanism), None) => mechanism,
+            (None, _) => option("security.protocol").unwrap_or_else(|| "plaintext".to_owned()),
+        };
+        Self {
+            identity: identity.clone(),
+            side,
+            brokers: client.brokers.clone(),
+            credentials,
+            unreachable_after: client.unreachable_after,
+            down: None,
+            reason: String::new(),
+            verdict: None,
+            said: HashMap::new(),
+        }
+    }
+
+    /// The cluster has answered.
+    pub(super) fn up(&mut self) {
+        if self.down.take().is_some() {
+            tracing::info!(pipeline = self.identity.pipeline, side = self.side, "kafka answers again");
+        }
+    }
+
+    /// Takes note of an error. `about` names what it concerns, where that is known.
+    pub(super) fn note(&mut self, error: &Error, fatal: bool, about: &str) {
+        let Error { code, text } = error;
+        let (side, brokers) = (self.side, &self.brokers);
+        let about = if about.is_empty() { String::new() } else { format!(" ({about})") };
+        let verdict = match code {
+            Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism => {
+                Verdict::End(format!(
+                    "kafka {side}: {brokers} refused the authentication by {}: {text}; check the sasl options in `librdkafka`",
+                    self.credentials
+                ))
+            }
+            Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::ClusterAuthorizationFailed => {
+                Verdict::End(format!(
+                    "kafka {side}: {brokers} do not allow it{about}: {text}; grant it to {}, or use other credentials",
+                    self.credentials
+                ))
+            }
+            Code::InvalidSessionTimeout | Code::InvalidGroupId => {
+                Verdict::End(format!("kafka {side}: {brokers} refuse the group{about}: {text}"))
+            }
+            _ if fatal => Verdict::Anew(format!("kafka {side}: {text} ({code})")),
+            Code::PartitionEOF => return,
+            Code::AllBrokersDown => {
+                self.down.get_or_insert_with(Instant::now);
+                return self.say(*code, text, &about);
+            }
+            _ => {
+                if matches!(code, Code::BrokerTransportFailure | Code::Resolve | Code::SSL) {
+                    self.reason.clone_from(text);
+                }
+                return self.say(*code, text, &about);
+            }
+        };
+        // the first reason is the best one
+        self.verdict.get_or_insert(verdict);
+    }
+
+    /// Fails once somebody must act. Blocks shortly when all brokers have been down for long enough, to ask once more:
+    /// librdkafka tells when they go, but not when they come back.
+    pub(super) fn check(&mut self, handle: &Handle) -> Result<(), Verdict> {
+        if let Some(verdict) = &self.verdict {
+            return Err(verdict.clone());
+        }
+        let (Some(down), Some(limit)) = (self.down, self.unreachable_after) else { return Ok(()) };
+        if down.elapsed() < limit {
+            return Ok(());
+        }
+        if handle.metadata(None, PROBE).is_ok() {
+            self.up();
+            return Ok(());
+        }
+        let reason = if self.reason.is_empty() { String::new() } else { format!(": {}", self.reason) };
+        Err(Verdict::End(format!(
+            "kafka {}: none of the brokers {} could be reached for {} s (`unreachable_after`){reason}",
+            self.side,
+            self.brokers,
+            down.elapsed().as_secs()
+        )))
+    }
+
+    /// A line of librdkafka's own.
+    pub(super) fn log(&self, level: i32, facility: &str, text: &str) {
+        let (pipeline, worker, side) = (&self.identity.pipeline, self.identity.worker, self.side);
+        match (level, facility) {
+            // these come as errors too, and are told by `note`
+            (_, "FAIL" | "ERROR") | (6.., _) => {
+                tracing::debug!(target: "librdkafka", pipeline, worker, side, facility, "{text}");
+            }
+            _ => tracing::warn!(target: "librdkafka", pipeline, worker, side, facility, "{text}"),
+        }
+    }
+
+    /// Warns, but not over and over.
+    pub(super) fn say(&mut self, code: Code, text: &str, about: &str) {
+        let (said, more) = self.said.entry(code as i32).or_insert((Instant::now(), 0));
+        if *more > 0 && said.elapsed() < SAID_AGAIN {
+            *more += 1;
+            return;
+        }
+        let (pipeline, worker, side) = (&self.identity.pipeline, self.identity.worker, self.side);
+        tracing::warn!(pipeline, worker, side, code = ?code, repeated = more.saturating_sub(1), "kafka: {text}{about}");
+        (*said, *more) = (Instant::now(), 1);
+    }
+}

@@ -1,0 +1,339 @@
+//! An idempotent producer: rows of any lane to the declared topics and the dead-letter topic.
+//!
+//! What is in flight is bounded by our own count of bytes; librdkafka's queue is made larger than that. Deliveries
+//! never expire: a row is delivered, or refused for good, or its lane is read again.
+
+use super::Identity;
+use super::client::{Health, Verdict, options, refused};
+use super::raw::{Bell, Error, Event, Handle, Queue, Row, Said, Topic};
+use crate::batch::{Batch, Bytes};
+use crate::config::{DeadLetter, KafkaClient, KafkaSink as Config, Partitioning};
+use crate::record::Span;
+use crate::route::{Route, Routes};
+use crate::sink::{Refusal, Settled, Sink, SinkError};
+use crate::wake::Wake;
+use rdkafka::error::RDKafkaErrorCode as Code;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What librdkafka spends on a row besides its bytes.
+const ROW: usize = 128;
+/// How often a full queue is waited for before the producer is given up.
+const FULL: u32 = 100;
+const FULL_WAIT: Duration = Duration::from_millis(50);
+/// For the dead letters of a sink that is not Kafka's.
+const DEAD_LETTERS_IN_FLIGHT: usize = 16 << 20;
+
+/// Produces to Kafka. See [`Sink`].
+pub struct KafkaSink {
+    /// By route.
+    topics: Vec<Output>,
+    dead_letters: Option<Output>,
+    partition: Partitioning,
+    limit: usize,
+    flight: Flight,
+    /// What became known between two calls of `poll`.
+    settled: Vec<Settled>,
+    health: Health,
+    events: Queue,
+    bell: Arc<Bell>,
+    handle: Arc<Handle>,
+}
+
+struct Output {
+    name: String,
+    topic: Topic,
+}
+
+/// What has been handed to librdkafka and not come back.
+#[derive(Default)]
+struct Flight {
+    /// A span's rows carry its index. Every row comes back exactly once, so an index is reused when all have.
+    spans: Vec<Flying>,
+    free: Vec<usize>,
+    bytes: usize,
+}
+
+struct Flying {
+    span: Span,
+    rows: usize,
+    bytes: usize,
+}
+
+impl KafkaSink {
+    /// Makes a producer for the topics that `routes` names, and for dead letters where `dead_letter` names a topic of the
+    /// same cluster.
+    ///
+    /// # Errors
+    /// librdkafka refuses an option: the program ends.
+    pub fn new(
+        config: &Config,
+        routes: &Routes,
+        dead_letter: Option<&str>,
+        identity: &Identity,
+        wake: Wake,
+    ) -> Result<Self, SinkError> {
+        Self::make(&config.client, routes.names(), dead_letter, config.partition, config.in_flight, identity, wake)
+    }
+
+    /// Makes a producer that has only dead letters to deliver.
+    ///
+    /// # Errors
+    /// librdkafka refuses an option: the program ends.
+    pub fn for_dead_letters(config: &DeadLetter, identity: &Identity, wake: Wake) -> Result<Self, SinkError> {
+        let (topic, limit) = (Some(config.topic.as_str()), DEAD_LETTERS_IN_FLIGHT);
+        Self::make(&config.client, &[], topic, Partitioning::Key, limit, identity, wake)
+    }
+
+    fn make(
+        client: &KafkaClient,
+        names: &[String],
+        dead_letter: Option<&str>,
+        partition: Partitioning,
+        limit: usize,
+        identity: &Identity,
+        wake: Wake,
+    ) -> Result<Self, SinkError> {
+        let handle = Handle::producer(&producer_options(client))
+            .map_err(|error| SinkError::End(format!("kafka sink: {}", refused(error))))?;
+        let output = |name: &str| match handle.topic(name) {
+            Ok(topic) => Ok(Output { name: name.to_owned(), topic }),
+            Err(error) => Err(SinkError::End(format!("kafka sink: {error}"))),
+        };
+        let bell = Bell::new(wake);
+        Ok(Self {
+            topics: names.iter().map(|name| output(name)).collect::<Result<_, _>>()?,
+            dead_letters: dead_letter.map(output).transpose()?,
+            partition,
+            limit,
+            flight: Flight::default(),
+            settled: Vec::new(),
+            health: Health::new(client, identity, "sink"),
+            events: handle.events(bell.clone()),
+            bell,
+            handle,
+        })
+    }
+
+    /// Bytes handed over and not yet settled.
+    pub fn in_flight(&self) -> usize {
+        self.flight.bytes
+    }
+
+    /// Serves the client's queue until it is empty, after waiting for a first event.
+    fn serve_events(&mut self, wait: Duration) {
+        // asked before the queue is read: what comes later rings again
+        self.bell.take();
+        let mut wait = wait;
+        while let Some(event) = self.events.poll(std::mem::take(&mut wait)) {
+            match event.read() {
+                Said::Delivered => self.take_deliveries(&event),
+                Said::Log { level, facility, text } => self.health.log(level, &facility, &text),
+                Said::Error { error, fatal } => self.health.note(&error, fatal, ""),
+                _ => {}
+            }
+        }
+    }
+
+    // Promise: commit
+    fn take_deliveries(&mut self, event: &Event) {
+        // rows come back in runs of one span
+        let mut run: Option<(usize, Option<Code>, u32)> = None;
+        for (index, code, bytes) in event.deliveries() {
+            self.flight.bytes -= self.flight.spans[index].land(bytes);
+            match &mut run {
+                Some((of, same, count)) if *of == index && *same == code => *count += 1,
+                _ => {
+                    let done = run.replace((index, code, 1));
+                    self.settle(done);
+                }
+            }
+        }
+        self.settle(run);
+    }
+
+    fn settle(&mut self, run: Option<(usize, Option<Code>, u32)>) {
+        let Some((index, code, count)) = run else { return };
+        let flying = &self.flight.spans[index];
+        let span = flying.span;
+        if flying.rows == 0 {
+            self.flight.bytes -= flying.bytes;
+            self.flight.free.push(index);
+        }
+        let Some(code) = code else {
+            self.health.up();
+            return self.settled.push(Settled::Delivered(span, count));
+        };
+        let refused = is_refusal(code);
+        if !refused {
+            self.health.note(&Error { code, text: code.to_string() }, false, "a delivery failed");
+        }
+        let message = format!("kafka did not take {count} of the rows: {code}");
+        self.settled.push(Settled::Failed { span, refused, message });
+    }
+
+    /// Hands one row over, waiting for room in librdkafka's queue when, against all expectation, there is none.
+    fn produce(&mut self, route: Route, row: &Row<'_>, headers: &[(Bytes<'_>, Bytes<'_>)]) -> Result<(), ProduceError> {
+        for _ in 0..FULL {
+            let output = match route {
+                Route::DEAD_LETTER => self.dead_letters.as_ref(),
+                Route(index) => self.topics.get(index as usize),
+            };
+            let Some(output) = output else { return Err(ProduceError::Refused("it has no such route".to_owned())) };
+            let Err(error) = output.topic.produce(row, headers.iter().copied()) else { return Ok(()) };
+            match error.code {
+                Code::QueueFull => self.serve_events(FULL_WAIT),
+                Code::UnknownPartition => {
+                    let (topic, partition) = (&output.name, row.partition.unwrap_or_default());
+                    return Err(ProduceError::Refused(format!(
+                        "topic {topic:?} has no partition {partition}: `partition = \"same-as-input\"` wants as many as the input has"
+                    )));
+                }
+                code if is_refusal(code) => {
+                    return Err(ProduceError::Refused(format!("topic {:?}: {error}", output.name)));
+                }
+                _ => return Err(ProduceError::Fatal(error)),
+            }
+        }
+        Err(ProduceError::Fatal(Error { code: Code::QueueFull, text: "librdkafka's queue stays full".to_owned() }))
+    }
+}
+
+enum ProduceError {
+    Refused(String),
+    Fatal(Error),
+}
+
+impl Sink for KafkaSink {
+    fn has_room(&self) -> bool {
+        self.flight.bytes < self.limit
+    }
+
+    // Promise: order
+    fn submit(
+        &mut self,
+        span: Span,
+        rows: &Batch<'_>,
+        routes: &[Route],
+        refused: &mut Vec<Refusal>,
+    ) -> Result<(), SinkError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let index = self.flight.take_off(span);
+        let same = (self.partition == Partitioning::SameAsInput).then_some(rows.partition);
+        let mut header_rows = rows.headers.names.iter().zip(rows.headers.values.iter());
+        let mut headers = Vec::new();
+        let mut outcome = Ok(());
+        for (row, (key, value)) in rows.keys.iter().zip(rows.values.iter()).enumerate() {
+            let route = routes.get(row).copied().unwrap_or(Route::DEFAULT);
+            headers.clear();
+            headers.extend(header_rows.by_ref().take(rows.headers.counts.get(row).map_or(0, |count| *count as usize)));
+            let partition = if route == Route::DEAD_LETTER { None } else { same };
+            let timestamp = rows.timestamps.get(row).copied().unwrap_or(-1);
+            let produced = Row { partition, key, value, timestamp, opaque: index };
+            match self.produce(route, &produced, &headers) {
+                Ok(()) => {
+                    let header = |(name, value): &(Bytes<'_>, Bytes<'_>)| size(name) + size(value);
+                    let bytes = ROW + size(&key) + size(&value) + headers.iter().map(header).sum::<usize>();
+                    self.flight.fly(index, bytes);
+                }
+                Err(ProduceError::Refused(message)) => refused.push(Refusal { row: row as u32, message }),
+                Err(ProduceError::Fatal(error)) => {
+                    outcome = Err(SinkError::Anew(format!("kafka sink: {error}")));
+                    break;
+                }
+            }
+        }
+        self.flight.land_empty(index);
+        outcome
+    }
+
+    fn poll(&mut self, settled: &mut Vec<Settled>) -> Result<(), SinkError> {
+        self.serve_events(Duration::ZERO);
+        settled.append(&mut self.settled);
+        Ok(self.health.check(&self.handle)?)
+    }
+}
+
+impl Flight {
+    fn take_off(&mut self, span: Span) -> usize {
+        let flying = Flying { span, rows: 0, bytes: 0 };
+        match self.free.pop() {
+            Some(index) => {
+                self.spans[index] = flying;
+                index
+            }
+            None => {
+                self.spans.push(flying);
+                self.spans.len() - 1
+            }
+        }
+    }
+
+    fn fly(&mut self, index: usize, bytes: usize) {
+        self.spans[index].rows += 1;
+        self.spans[index].bytes += bytes;
+        self.bytes += bytes;
+    }
+
+    /// Frees a span none of whose rows were taken.
+    fn land_empty(&mut self, index: usize) {
+        if self.spans[index].rows == 0 {
+            self.free.push(index);
+        }
+    }
+}
+
+impl Flying {
+    /// A row is back. What its headers took is only known for the whole span, and comes back with the last.
+    fn land(&mut self, bytes: usize) -> usize {
+        let bytes = (ROW + bytes).min(self.bytes);
+        self.rows -= 1;
+        self.bytes -= bytes;
+        bytes
+    }
+}
+
+impl From<Verdict> for SinkError {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::End(reason) => SinkError::End(reason),
+            Verdict::Anew(reason) => SinkError::Anew(reason),
+        }
+    }
+}
+
+fn size(bytes: &Bytes<'_>) -> usize {
+    bytes.map_or(0, <[u8]>::len)
+}
+
+/// Whether the row itself is the reason, so that another try would fail as well.
+fn is_refusal(code: Code) -> bool {
+    matches!(
+        code,
+        Code::MessageSizeTooLarge
+            | Code::InvalidMessageSize
+            | Code::InvalidMessage
+            | Code::InvalidRecord
+            | Code::InvalidTimestamp
+            | Code::MessageBatchTooLarge
+            | Code::UnknownPartition
+    )
+}
+
+fn producer_options(client: &KafkaClient) -> rdkafka::ClientConfig {
+    let defaults = [
+        ("partitioner", "murmur2_random".to_owned()),
+        ("linger.ms", "5".to_owned()),
+        // our own count of bytes is what bounds it
+        ("queue.buffering.max.messages", "0".to_owned()),
+        ("queue.buffering.max.kbytes", i32::MAX.to_string()),
+    ];
+    let owned = [
+        ("enable.idempotence", "true".to_owned()),
+        // no delivery expires: what fails is read again in order
+        ("message.timeout.ms", "0".to_owned()),
+    ];
+    options(client, &defaults, &owned)
+}

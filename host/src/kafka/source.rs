@@ -1,0 +1,491 @@
+//! A member of a consumer group that reads each of its partitions on its own.
+//!
+//! Every lane has a queue (`raw::Tap`), and the group's queue has only events: so a batch is one lane's, a
+//! rebalance is never behind messages, and leaving a lane unread holds its fetching back.
+
+use super::client::{Health, Verdict, options, refused};
+use super::raw::{Bell, Error, Handle, Queue, Said, Tap};
+use super::{Identity, start};
+use crate::config::{KafkaSource as Config, Start, Topics};
+use crate::record::{Lane, Partition, Resume};
+use crate::source::{BatchLimit, Event, Position, Source, SourceError};
+use crate::wake::Wake;
+use rdkafka::Offset;
+use rdkafka::config::ClientConfig;
+use rdkafka::error::RDKafkaErrorCode as Code;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Asking for the topics before the consumer is made.
+const METADATA: Duration = Duration::from_secs(5);
+/// Assumed when the cluster did not tell.
+const LANES: usize = 16;
+/// librdkafka's own default for one fetch of a partition; more would not make it faster.
+const FETCH: usize = 1024 * 1024;
+const SEEK: Duration = Duration::from_secs(10);
+const CLOSE: Duration = Duration::from_secs(10);
+
+/// Consumes from Kafka. See [`Source`].
+pub struct KafkaSource {
+    config: Config,
+    lanes: Vec<Option<Reading>>,
+    slots: HashMap<Partition, u32>,
+    /// The slot to look at first: each lane has its turn.
+    turn: usize,
+    rebalances: VecDeque<Rebalance>,
+    /// What the worker was told and has not answered.
+    open: Option<Rebalance>,
+    closed: bool,
+    health: Health,
+    wake: Wake,
+    events: Queue,
+    bell: Arc<Bell>,
+    handle: Arc<Handle>,
+}
+
+/// A lane that is read.
+struct Reading {
+    lane: Lane,
+    partition: Partition,
+    tap: Tap,
+    start: Offset,
+    /// The next offset to hand out, once known.
+    next: Option<i64>,
+    /// Taken by the group: no more is handed out.
+    revoked: bool,
+}
+
+enum Rebalance {
+    Assigned(Vec<Partition>),
+    Revoked { partitions: Vec<Partition>, lost: bool },
+}
+
+impl KafkaSource {
+    /// Makes a consumer and joins the group. Asks the cluster for its topics first, for a few seconds at most.
+    ///
+    /// # Errors
+    /// librdkafka refuses an option, or the cluster refuses the credentials: the program ends.
+    pub fn new(config: &Config, identity: &Identity, wake: Wake) -> Result<Self, SourceError> {
+        let mut health = Health::new(&config.client, identity, "source");
+        let lanes = lanes(config, &consumer_options(config, identity, LANES), &mut health, wake.clone())?;
+        let handle = Handle::consumer(&consumer_options(config, identity, lanes)).map_err(end)?;
+        let bell = Bell::new(wake.clone());
+        let events = handle.events(bell.clone());
+        let topics = match &config.topics {
+            Topics::List(topics) => topics.clone(),
+            Topics::Pattern(pattern) => vec![pattern.clone()],
+        };
+        handle
+            .subscribe(&topics)
+            .map_err(|error| SourceError::End(format!("kafka source: cannot subscribe to {topics:?}: {error}")))?;
+        Ok(Self {
+            config: config.clone(),
+            lanes: Vec::new(),
+            slots: HashMap::new(),
+            turn: 0,
+            rebalances: VecDeque::new(),
+            open: None,
+            closed: false,
+            health,
+            wake,
+            events,
+            bell,
+            handle,
+        })
+    }
+
+    /// Serves the group's queue until it is empty, after waiting for a first event. Polling is also what keeps the
+    /// membership (`max.poll.interval.ms`).
+    fn serve_events(&mut self, wait: Duration) {
+        // asked before the queue is read: what comes later rings again
+        self.bell.take();
+        let mut wait = wait;
+        while let Some(event) = self.events.poll(std::mem::take(&mut wait)) {
+            match event.read() {
+                Said::Log { level, facility, text } => self.health.log(level, &facility, &text),
+                Said::Error { error, fatal } => self.health.note(&error, fatal, &self.config.group),
+                Said::Assigned(partitions) => self.rebalances.push_back(Rebalance::Assigned(partitions)),
+                Said::Revoked(partitions) => {
+                    let lost = self.handle.assignment_lost();
+                    self.rebalances.push_back(Rebalance::Revoked { partitions, lost });
+                }
+                Said::Committed(Ok(())) => self.health.up(),
+                Said::Committed(Err(error)) => self.commit_failed(&error),
+                Said::Stray(partitions) => self.call_back(&partitions),
+                Said::Delivered | Said::Other => {}
+            }
+        }
+    }
+
+    /// Messages took the wrong way, out of turn: they are fetched again from where their lanes are.
+    // Promise: order
+    fn call_back(&mut self, partitions: &[Partition]) {
+        for partition in partitions {
+            let Some(reading) = self.slots.get(partition).and_then(|slot| self.lanes.get_mut(*slot as usize)?.as_mut())
+            else {
+                continue;
+            };
+            let to = reading.next.map_or(reading.start, Offset::Offset);
+            if let Err(error) = seek(&self.handle, reading, to) {
+                self.health.note(&error, true, &partition.to_string());
+            }
+        }
+    }
+
+    fn commit_failed(&mut self, error: &Error) {
+        let about = match error.code {
+            Code::IllegalGeneration | Code::UnknownMemberId | Code::RebalanceInProgress | Code::FencedInstanceId => {
+                "; the group is rebalancing, and what was not committed is read again by whoever gets it"
+            }
+            Code::NoOffset => return,
+            _ => "; it is tried again with the next commit",
+        };
+        self.health.say(error.code, &format!("offsets could not be committed: {error}"), about);
+    }
+
+    /// The next rebalance that concerns the worker; others are answered here.
+    fn next_rebalance(&mut self) -> Result<Option<Event>, SourceError> {
+        while self.open.is_none() {
+            let Some(rebalance) = self.rebalances.pop_front() else { return Ok(None) };
+            let event = match &rebalance {
+                Rebalance::Assigned(partitions) if !partitions.is_empty() => Event::Assigned(partitions.clone()),
+                Rebalance::Revoked { partitions, lost } => {
+                    let mut lanes = Vec::new();
+                    for slot in partitions.iter().filter_map(|partition| self.slots.get(partition)) {
+                        if let Some(reading) = self.lanes[*slot as usize].as_mut() {
+                            reading.revoked = true;
+                            lanes.push(reading.lane);
+                        }
+                    }
+                    Event::Revoked { lanes, lost: *lost }
+                }
+                Rebalance::Assigned(_) => Event::Idle,
+            };
+            self.open = Some(rebalance);
+            match event {
+                Event::Idle => self.answer_assigned(&[])?,
+                Event::Revoked { lanes, .. } if lanes.is_empty() => self.answer_revoked()?,
+                event => return Ok(Some(event)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn answer_assigned(&mut self, starts: &[(&Partition, Offset)]) -> Result<(), SourceError> {
+        self.open = None;
+        let list = start::list(starts.iter().copied());
+        self.handle.assign(&list).map_err(|error| anew("the assignment failed", &error))
+    }
+
+    fn answer_revoked(&mut self) -> Result<(), SourceError> {
+        let Some(Rebalance::Revoked { partitions, .. }) = self.open.take() else { return Ok(()) };
+        let list = start::list(partitions.iter().map(|partition| (partition, Offset::Invalid)));
+        self.handle.unassign(&list).map_err(|error| anew("the revocation failed", &error))
+    }
+
+    /// The next batch, lane after lane.
+    fn read(&mut self, limit: BatchLimit) -> Result<Option<Event>, SourceError> {
+        let count = self.lanes.len();
+        let mut faults = Vec::new();
+        for step in 0..count {
+            let slot = (self.turn + step) % count;
+            let Some(reading) = self.lanes[slot].as_mut().filter(|reading| !reading.revoked) else { continue };
+            let fetched = reading.tap.next(limit, &mut faults);
+            if !faults.is_empty() {
+                let about = reading.partition.to_string();
+                for fault in faults.drain(..) {
+                    if fault.code == Code::AutoOffsetReset {
+                        return Err(SourceError::End(format!(
+                            "kafka source: the committed offset of group {:?} in {about} does not exist any more, and `start = \
+                             \"stored\"` allows no other; set one by `edgemill reset`, or choose another `start`",
+                            self.config.group
+                        )));
+                    }
+                    self.health.note(&fault, false, &about);
+                }
+                self.health.check(&self.handle).map_err(SourceError::from)?;
+            }
+            let Some(fetched) = fetched else { continue };
+            if reading.next.is_some_and(|next| fetched.first() < next) {
+                tracing::warn!(
+                    partition = %reading.partition, expected = reading.next, found = fetched.first(),
+                    "the partition starts over: its topic was truncated or made anew"
+                );
+            }
+            reading.next = Some(fetched.last() + 1);
+            self.turn = slot + 1;
+            self.health.up();
+            return Ok(Some(Event::Batch(reading.lane, Box::new(fetched))));
+        }
+        Ok(None)
+    }
+
+    fn reading(&mut self, lane: Lane) -> Option<&mut Reading> {
+        self.lanes.get_mut(lane.slot as usize)?.as_mut()
+    }
+}
+
+impl Source for KafkaSource {
+    fn poll(&mut self, read: Option<BatchLimit>) -> Result<Event, SourceError> {
+        self.serve_events(Duration::ZERO);
+        self.health.check(&self.handle)?;
+        if let Some(event) = self.next_rebalance()? {
+            return Ok(event);
+        }
+        let batch = match read {
+            Some(limit) => self.read(limit)?,
+            None => None,
+        };
+        Ok(batch.unwrap_or(Event::Idle))
+    }
+
+    fn serve(&mut self) -> bool {
+        self.serve_events(Duration::ZERO);
+        !self.rebalances.is_empty()
+    }
+
+    fn assign(&mut self, lanes: &[(Lane, Partition)]) -> Result<(), SourceError> {
+        let partitions: Vec<&Partition> = lanes.iter().map(|(_, partition)| partition).collect();
+        let (handle, config) = (self.handle.clone(), self.config.clone());
+        let starts = start::resolve(&handle, &config, &partitions, |wait| {
+            self.serve_events(wait);
+            self.health.check(&handle)
+        })?;
+        for ((lane, partition), &start) in lanes.iter().zip(&starts.offsets) {
+            // the queue comes before the assignment: messages never see the group's queue
+            let tap = Tap::open(&self.handle, partition, Bell::new(self.wake.clone()));
+            let tap = tap.ok_or_else(|| SourceError::Anew(format!("kafka source: {partition} has no queue")))?;
+            let next = match start {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            };
+            let slot = lane.slot as usize;
+            if self.lanes.len() <= slot {
+                self.lanes.resize_with(slot + 1, || None);
+            }
+            let (lane, partition) = (*lane, partition.clone());
+            self.slots.insert(partition.clone(), lane.slot);
+            self.lanes[slot] = Some(Reading { lane, partition, tap, start, next, revoked: false });
+        }
+        let starting: Vec<_> = partitions.iter().copied().zip(starts.offsets.iter().copied()).collect();
+        self.answer_assigned(&starting)?;
+        if !starts.ends.is_empty() {
+            let ends = starts.ends.iter().map(|(partition, at)| (partition, Offset::Offset(*at)));
+            if let Err(error) = self.handle.commit(&start::list(ends), None) {
+                self.commit_failed(&error);
+            }
+        }
+        Ok(())
+    }
+
+    fn release(&mut self, lanes: &[Lane]) -> Result<(), SourceError> {
+        let mut released = Vec::new();
+        for lane in lanes {
+            if let Some(reading) = self.lanes.get_mut(lane.slot as usize).and_then(Option::take) {
+                self.slots.remove(&reading.partition);
+                released.push(reading);
+            }
+        }
+        let waits = match &self.open {
+            Some(Rebalance::Revoked { partitions, .. }) => {
+                partitions.iter().any(|partition| self.slots.contains_key(partition))
+            }
+            _ => true,
+        };
+        let answer = if waits { Ok(()) } else { self.answer_revoked() };
+        for reading in &mut released {
+            reading.tap.drain();
+        }
+        answer
+    }
+
+    fn rewind(&mut self, lane: Lane, to: Option<Resume>) -> Result<(), SourceError> {
+        let handle = self.handle.clone();
+        let Some(reading) = self.reading(lane) else { return Ok(()) };
+        reading.lane = lane;
+        let to = to.map_or(reading.start, |Resume(offset)| Offset::Offset(offset));
+        reading.next = match to {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        };
+        match seek(&handle, reading, to) {
+            Ok(()) => Ok(()),
+            // it is not fetched any more: its revocation is on the way
+            Err(error) if matches!(error.code, Code::State | Code::UnknownPartition) => Ok(()),
+            Err(error) => Err(anew(&format!("{} could not be read again", reading.partition), &error)),
+        }
+    }
+
+    // Promise: commit
+    fn commit(&mut self, points: &[(Lane, Resume)], wait: Option<Duration>) -> Result<(), String> {
+        let current = points.iter().filter_map(|(lane, Resume(offset))| {
+            let reading = self.lanes.get(lane.slot as usize)?.as_ref()?;
+            (reading.lane == *lane).then_some((&reading.partition, Offset::Offset(*offset)))
+        });
+        let list = start::list(current);
+        if list.count() == 0 {
+            return Ok(());
+        }
+        let Some(limit) = wait else { return self.handle.commit(&list, None).map_err(|error| error.text) };
+        let answers = self.handle.queue();
+        self.handle.commit(&list, Some(&answers)).map_err(|error| error.text)?;
+        let deadline = Instant::now() + limit;
+        while let Some(event) = answers.poll(deadline.saturating_duration_since(Instant::now())) {
+            if let Said::Committed(outcome) = event.read() {
+                return outcome.map_err(|error| error.text);
+            }
+        }
+        Err(format!("the group's coordinator did not answer in {} ms", limit.as_millis()))
+    }
+
+    fn positions(&self) -> Vec<Position> {
+        let readings = || self.lanes.iter().flatten();
+        let list = start::list(readings().map(|reading| (&reading.partition, Offset::Invalid)));
+        // a lane without a position just has none yet
+        let _ = self.handle.position(&list);
+        let behind = start::offsets(&list);
+        readings()
+            .map(|reading| Position {
+                partition: reading.partition.clone(),
+                lane: reading.lane,
+                end: self.handle.known_end(&reading.partition),
+                // librdkafka's position counts control records too, but also what is still in the tap
+                next: match behind.get(&reading.partition) {
+                    Some(Offset::Offset(offset)) if reading.tap.is_empty() => reading.next.max(Some(*offset)),
+                    _ => reading.next,
+                },
+            })
+            .collect()
+    }
+
+    fn close(&mut self) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        self.lanes.clear();
+        self.slots.clear();
+        let mut refused = match self.open.take() {
+            Some(Rebalance::Assigned(_)) => self.answer_assigned(&[]),
+            open => {
+                self.open = open;
+                self.answer_revoked()
+            }
+        };
+        // after a fatal error there is nothing to leave
+        if self.handle.close(&self.events).is_err() {
+            return;
+        }
+        let deadline = Instant::now() + CLOSE;
+        while !self.handle.is_closed() && Instant::now() < deadline {
+            while let Some(rebalance) = self.rebalances.pop_front() {
+                self.open = Some(rebalance);
+                refused = match self.open {
+                    Some(Rebalance::Assigned(_)) => self.answer_assigned(&[]),
+                    _ => self.answer_revoked(),
+                };
+            }
+            match self.events.poll(Duration::from_millis(50)).map(|event| event.read()) {
+                Some(Said::Assigned(partitions)) => self.rebalances.push_back(Rebalance::Assigned(partitions)),
+                Some(Said::Revoked(partitions)) => {
+                    self.rebalances.push_back(Rebalance::Revoked { partitions, lost: true });
+                }
+                Some(Said::Log { level, facility, text }) => self.health.log(level, &facility, &text),
+                _ => {}
+            }
+        }
+        if let Err(error) = refused {
+            tracing::debug!(%error, "leaving the group");
+        }
+    }
+}
+
+impl Drop for KafkaSource {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl From<Verdict> for SourceError {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::End(reason) => SourceError::End(reason),
+            Verdict::Anew(reason) => SourceError::Anew(reason),
+        }
+    }
+}
+
+fn seek(handle: &Handle, reading: &mut Reading, to: Offset) -> Result<(), Error> {
+    reading.tap.clear();
+    let list = start::list(std::iter::once((&reading.partition, to)));
+    handle.seek(&list, SEEK)?;
+    match list.elements().first().map(|element| element.error()) {
+        Some(Err(error)) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn end(error: rdkafka::error::KafkaError) -> SourceError {
+    SourceError::End(format!("kafka source: {}", refused(error)))
+}
+
+fn anew(what: &str, error: &Error) -> SourceError {
+    SourceError::Anew(format!("kafka source: {what}: {error}"))
+}
+
+/// How many lanes there may be at once: all partitions, in the worst case. Where the cluster does not tell, a guess.
+fn lanes(config: &Config, probe: &ClientConfig, health: &mut Health, wake: Wake) -> Result<usize, SourceError> {
+    let handle = Handle::consumer(probe).map_err(end)?;
+    let found = handle.metadata(None, METADATA);
+    let events = handle.events(Bell::new(wake));
+    while let Some(event) = events.poll(Duration::ZERO) {
+        if let Said::Error { error, fatal } = event.read() {
+            health.note(&error, fatal, &config.group);
+        }
+    }
+    let found = match found {
+        Ok(metadata) => metadata,
+        Err(_) => {
+            health.check(&handle)?;
+            return Ok(LANES);
+        }
+    };
+    health.up();
+    let pattern = match &config.topics {
+        Topics::Pattern(pattern) => regex::Regex::new(pattern).ok(),
+        Topics::List(_) => None,
+    };
+    let wanted = |name: &str| match &config.topics {
+        Topics::List(topics) => topics.iter().any(|topic| topic == name),
+        Topics::Pattern(_) => pattern.as_ref().is_none_or(|pattern| pattern.is_match(name)),
+    };
+    let count = found.topics().iter().filter(|topic| wanted(topic.name())).map(|topic| topic.partitions().len()).sum();
+    Ok(if count == 0 { LANES } else { count })
+}
+
+/// Half of a lane's share of the budget is for what lies in its queue, half for the response on top of which librdkafka
+/// still takes. A share may be as small as 16 KiB: with that many lanes a batch comes from many of them.
+fn consumer_options(config: &Config, identity: &Identity, lanes: usize) -> ClientConfig {
+    let share = (config.fetch_ahead / 2 / lanes.max(1)).max(16 * 1024);
+    let defaults = [
+        ("partition.assignment.strategy", "cooperative-sticky".to_owned()),
+        // a full queue is looked at again after so many milliseconds; librdkafka waits a second
+        ("fetch.queue.backoff.ms", "2".to_owned()),
+        ("queued.max.messages.kbytes", (share / 1024).to_string()),
+        ("fetch.message.max.bytes", share.min(FETCH).to_string()),
+    ];
+    // a committed offset that does not exist any more: what is left is read, and librdkafka warns of it
+    let reset = if config.start == Start::Stored { "error" } else { "earliest" };
+    let mut owned = vec![
+        ("group.id", config.group.clone()),
+        ("enable.auto.commit", "false".to_owned()),
+        ("enable.auto.offset.store", "false".to_owned()),
+        ("enable.partition.eof", "false".to_owned()),
+        ("auto.offset.reset", reset.to_owned()),
+    ];
+    if config.static_membership {
+        let Identity { host, worker, .. } = identity;
+        owned.push(("group.instance.id", format!("{}-{host}-{worker}", config.group)));
+    }
+    options(&config.client, &defaults, &owned)
+}
