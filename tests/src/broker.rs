@@ -79,6 +79,7 @@ impl Broker {
                 .args([self.port, self.sasl_port, self.controller_port].map(|port| port.to_string()))
                 .env("EDGEMILL_CACHE", &cache)
                 .env("KAFKA_PROPERTIES", &self.properties)
+                .stdin(Stdio::null())
                 .stdout(Stdio::from(log.try_clone()?))
                 .stderr(Stdio::from(log)),
         )?;

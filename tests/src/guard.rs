@@ -16,7 +16,7 @@ pub(crate) fn servers() -> PathBuf {
 
 /// Starts a child that is killed when this process ends before it.
 pub(crate) fn spawn(command: &mut Command) -> Result<Guarded> {
-    let child = command.stdin(Stdio::null()).spawn().with_context(|| format!("starting {command:?}"))?;
+    let child = command.spawn().with_context(|| format!("starting {command:?}"))?;
     tell(&format!("+ {}", child.id()));
     Ok(Guarded(child))
 }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::broker::{free_port, tail};
 use crate::guard::{self, Guarded};
 use crate::http::{self, Answer, Metrics};
-use crate::modules::profile_folder;
+use crate::program::executable;
 use crate::wait::{PATIENCE, wait_for};
 
 /// A host that is being put together.
@@ -136,7 +136,7 @@ impl Host {
         let mut command = Command::new(executable()?);
         command.arg("run").arg("-c").arg(self.folder.path().join("edgemill.toml")).args(&self.args);
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
-        command.current_dir(self.folder.path()).stdout(Stdio::from(out)).stderr(Stdio::from(log));
+        command.current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::from(out)).stderr(Stdio::from(log));
         self.status = None;
         self.process = Some(guard::spawn(&mut command)?);
         Ok(())
@@ -280,22 +280,3 @@ impl Drop for Host {
         eprintln!("{}", tail(&self.log_path()));
     }
 }
-
-/// Finds the program beside the tests: cargo tells no package where another's binary is.
-///
-/// # Errors
-/// It was not built.
-pub fn executable() -> Result<PathBuf> {
-    let path = profile_folder().join("edgemill");
-    let built = path.metadata().and_then(|metadata| metadata.modified());
-    let built = built.with_context(|| format!("no program at {}: run `{BUILD}`, or `make test`", path.display()))?;
-    // `cargo test -p` does not build it anew. What it was built from is in cargo's file beside it.
-    let sources = fs::read_to_string(path.with_extension("d")).unwrap_or_default();
-    let changed = |source: &&str| fs::metadata(source).and_then(|m| m.modified()).is_ok_and(|changed| changed > built);
-    if let Some(source) = sources.split_whitespace().find(changed) {
-        eprintln!("warning: {source} is newer than the program: run `{BUILD}`, or `make test`");
-    }
-    Ok(path)
-}
-
-const BUILD: &str = "cargo build --workspace --all-targets";

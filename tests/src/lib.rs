@@ -26,6 +26,7 @@ mod guard;
 pub mod host;
 pub mod http;
 pub mod modules;
+pub mod program;
 pub mod records;
 pub mod swap;
 pub mod wait;

@@ -1,7 +1,7 @@
 //! What the other scenarios stand on holds by itself.
 
 use anyhow::Result;
-use edgemill_tests::{Broker, Record};
+use edgemill_tests::{Broker, Record, program};
 
 #[test]
 fn what_is_produced_is_consumed_as_it_was() -> Result<()> {
@@ -31,5 +31,12 @@ fn a_broker_comes_back_with_its_data() -> Result<()> {
     broker.stop()?;
     broker.restart()?;
     assert_eq!(broker.consume("kept")?.len(), 1000);
+    Ok(())
+}
+
+#[test]
+fn a_command_that_ends_leaves_its_output_and_code() -> Result<()> {
+    let ended = program::run(["--version"], b"")?;
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
     Ok(())
 }

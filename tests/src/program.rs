@@ -1,0 +1,61 @@
+//! The program under test, and its commands that end by themselves: `check`, `apply`, `inspect` and the like.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use crate::guard;
+use crate::modules::profile_folder;
+use crate::wait::{PATIENCE, wait_for};
+
+/// What a command that ended left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// The exit code; none where a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub out: Vec<u8>,
+    /// Standard error, as text.
+    pub err: String,
+}
+
+/// Runs `edgemill` with arguments and standard input, and waits until it has ended.
+///
+/// # Errors
+/// There is no program, or it did not end in time.
+pub fn run<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>, input: &[u8]) -> Result<Ended> {
+    // Files, not pipes: nothing to read while it runs, and so nothing to block on.
+    let folder = tempfile::Builder::new().prefix("edgemill-run-").tempdir()?;
+    let file = |name: &str| folder.path().join(name);
+    fs::write(file("in"), input)?;
+    let mut command = Command::new(executable()?);
+    command.args(args).stdin(File::open(file("in"))?).stdout(File::create(file("out"))?);
+    command.stderr(Stdio::from(File::create(file("err"))?));
+    let mut process = guard::spawn(&mut command)?;
+    let status = wait_for("the command has ended", PATIENCE, || Ok(process.0.try_wait()?))
+        .with_context(|| format!("{command:?}"))?;
+    let err = String::from_utf8_lossy(&fs::read(file("err"))?).into_owned();
+    Ok(Ended { code: status.code(), out: fs::read(file("out"))?, err })
+}
+
+/// Finds the program beside the tests: cargo tells no package where another's binary is.
+///
+/// # Errors
+/// It was not built.
+pub fn executable() -> Result<PathBuf> {
+    let path = profile_folder().join("edgemill");
+    let built = path.metadata().and_then(|metadata| metadata.modified());
+    let built = built.with_context(|| format!("no program at {}: run `{BUILD}`, or `make test`", path.display()))?;
+    // `cargo test -p` does not build it anew. What it was built from is in cargo's file beside it.
+    let sources = fs::read_to_string(path.with_extension("d")).unwrap_or_default();
+    let changed = |source: &&str| fs::metadata(source).and_then(|m| m.modified()).is_ok_and(|changed| changed > built);
+    if let Some(source) = sources.split_whitespace().find(changed) {
+        eprintln!("warning: {source} is newer than the program: run `{BUILD}`, or `make test`");
+    }
+    Ok(path)
+}
+
+const BUILD: &str = "cargo build --workspace --all-targets";
