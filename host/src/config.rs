@@ -58,7 +58,7 @@ pub struct Pipeline {
 }
 
 /// How to reach a Kafka cluster.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct KafkaClient {
     /// `bootstrap.servers`.
     pub brokers: String,
@@ -171,4 +171,17 @@ pub struct DeadLetter {
     pub client: KafkaClient,
     /// The topic.
     pub topic: String,
+}
+
+impl DeadLetter {
+    /// The producer of a cluster that gets nothing but dead letters.
+    pub fn as_sink(&self) -> KafkaSink {
+        KafkaSink {
+            client: self.client.clone(),
+            topic: self.topic.clone(),
+            routes: Vec::new(),
+            partition: Partitioning::Key,
+            in_flight: 8 << 20,
+        }
+    }
 }

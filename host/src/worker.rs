@@ -415,3 +415,6 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

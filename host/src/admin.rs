@@ -1,0 +1,160 @@
+//! The admin port: metrics for Prometheus, health, readiness, and the status as JSON.
+
+use crate::modules::plans::Plans;
+use crate::worker::status::{LaneStatus, State, StatusBoard, WorkerStatus};
+use axum::extract::State as Shared;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often the recorder's histograms are tidied, as the exporter wants it.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// What the admin port shows of one pipeline.
+pub struct PipelineView {
+    /// Its name.
+    pub name: String,
+    /// Its plans.
+    pub plans: Arc<Plans>,
+    /// Its workers.
+    pub workers: Vec<StatusBoard>,
+}
+
+/// What the admin port shows.
+pub struct View {
+    /// The host's name.
+    pub host: String,
+    /// When the program started.
+    pub started: Instant,
+    /// The recorder of metrics.
+    pub metrics: PrometheusHandle,
+    /// All pipelines.
+    pub pipelines: Vec<PipelineView>,
+}
+
+/// Serves the admin port for as long as the runtime lives. Gives the address, its port chosen where it was 0.
+///
+/// # Errors
+/// The address cannot be listened on.
+pub async fn serve(listen: SocketAddr, view: Arc<View>) -> Result<SocketAddr, String> {
+    let listener = tokio::net::TcpListener::bind(listen).await;
+    let listener = listener.map_err(|error| {
+        format!("cannot listen on {listen}: {error}; choose another `listen` in [admin], or \"off\"")
+    })?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let metrics = view.metrics.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            metrics.run_upkeep();
+        }
+    });
+    let routes = Router::new()
+        .route("/metrics", get(render_metrics))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readiness))
+        .route("/status", get(status))
+        .with_state(view);
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, routes).await {
+            tracing::error!(error = %error, "the admin port ended");
+        }
+    });
+    Ok(address)
+}
+
+async fn render_metrics(Shared(view): Shared<Arc<View>>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], view.metrics.render()).into_response()
+}
+
+/// Ready: every worker is a member of its group.
+async fn readiness(Shared(view): Shared<Arc<View>>) -> Response {
+    let mut waiting = Vec::new();
+    for pipeline in &view.pipelines {
+        for (number, worker) in pipeline.workers.iter().enumerate() {
+            let status = worker.read();
+            if status.state != State::Running {
+                let failure = status.failure.map_or(String::new(), |failure| format!(": {failure}"));
+                waiting.push(format!("{} worker {number}: {}{failure}\n", pipeline.name, status.state.as_str()));
+            }
+        }
+    }
+    match waiting.is_empty() {
+        true => "ready\n".into_response(),
+        false => (StatusCode::SERVICE_UNAVAILABLE, waiting.concat()).into_response(),
+    }
+}
+
+async fn status(Shared(view): Shared<Arc<View>>) -> Json<Value> {
+    Json(json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "host": view.host,
+        "uptime_seconds": view.started.elapsed().as_secs(),
+        "pipelines": view.pipelines.iter().map(pipeline).collect::<Vec<_>>(),
+    }))
+}
+
+fn pipeline(view: &PipelineView) -> Value {
+    let plan = view.plans.current();
+    let modules = plan.stages.iter().map(|stage| json!({"name": stage.module.name(), "hash": stage.module.hash()}));
+    let refused = view.plans.refused().map(|refused| {
+        json!({
+            "module": refused.module,
+            "hash": refused.hash,
+            "step": refused.error.step,
+            "error": refused.error.message,
+        })
+    });
+    let workers: Vec<_> = view.workers.iter().map(StatusBoard::read).collect();
+    json!({
+        "name": view.name,
+        "plan": {"number": plan.number, "modules": modules.collect::<Vec<_>>()},
+        "refused": refused,
+        "records": workers.iter().map(|worker| worker.records).sum::<u64>(),
+        "rows": workers.iter().map(|worker| worker.rows).sum::<u64>(),
+        "failed": workers.iter().map(|worker| worker.failed).sum::<u64>(),
+        "lag": lag(&workers),
+        "workers": workers.iter().map(worker).collect::<Vec<_>>(),
+    })
+}
+
+/// Records between what is read and the ends, over all lanes whose ends are known.
+fn lag(workers: &[WorkerStatus]) -> i64 {
+    workers.iter().flat_map(|worker| &worker.lanes).filter_map(lane_lag).sum()
+}
+
+fn lane_lag(lane: &LaneStatus) -> Option<i64> {
+    Some((lane.end? - lane.next?).max(0))
+}
+
+fn worker(status: &WorkerStatus) -> Value {
+    let lane = |lane: &LaneStatus| {
+        json!({
+            "topic": lane.partition.topic,
+            "partition": lane.partition.number,
+            "next": lane.next,
+            "end": lane.end,
+            "lag": lane_lag(lane),
+            "resume": lane.resume,
+            "plan_since": lane.plan_since.map(|offset| offset.0),
+        })
+    };
+    json!({
+        "state": status.state.as_str(),
+        "plan": status.plan,
+        "records": status.records,
+        "rows": status.rows,
+        "failed": status.failed,
+        "records_per_second": status.records_per_second.round(),
+        "rows_per_second": status.rows_per_second.round(),
+        "longest_swap_pause_ms": status.longest_swap_pause,
+        "failure": status.failure,
+        "lanes": status.lanes.iter().map(lane).collect::<Vec<_>>(),
+    })
+}

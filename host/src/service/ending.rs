@@ -1,0 +1,93 @@
+//! How a service ends: by signal, by failure; and what systemd is told meanwhile.
+
+use crate::worker::handover::Handover;
+use crate::worker::status::{State, StatusBoard};
+use sd_notify::NotifyState;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals as Incoming;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Exit code of a run that a second signal cut short: something was left undone.
+const CUT_SHORT: i32 = 1;
+
+/// Asks all workers to drain and end.
+#[derive(Clone)]
+pub struct Ender {
+    workers: Vec<Arc<Handover>>,
+}
+
+impl Ender {
+    pub(super) fn new(workers: Vec<Arc<Handover>>) -> Self {
+        Self { workers }
+    }
+
+    /// Asks; does not wait.
+    pub fn end(&self) {
+        self.workers.iter().for_each(|worker| worker.end());
+    }
+}
+
+/// The signals that end the program, caught from the very start.
+pub(super) struct Signals {
+    incoming: Incoming,
+}
+
+impl Signals {
+    pub(super) fn install() -> Result<Self, String> {
+        let incoming = Incoming::new([SIGTERM, SIGINT]).map_err(|error| format!("cannot catch signals: {error}"))?;
+        Ok(Self { incoming })
+    }
+
+    /// The first signal drains, the second ends the process at once.
+    pub(super) fn end_on_signal(mut self, ender: Ender) {
+        let thread = std::thread::Builder::new().name("signals".to_owned());
+        let spawned = thread.spawn(move || {
+            for (count, signal) in self.incoming.forever().enumerate() {
+                if count > 0 {
+                    tracing::warn!(signal, "second signal: ending at once; what is not committed will be done again");
+                    std::process::exit(CUT_SHORT);
+                }
+                tracing::info!(signal, "draining; a second signal ends at once");
+                let _ = sd_notify::notify(&[NotifyState::Stopping]);
+                ender.end();
+            }
+        });
+        if let Err(error) = spawned {
+            tracing::error!(error = %error, "no thread for signals: the program can only be killed");
+        }
+    }
+}
+
+/// Tells systemd when all workers are members of their groups, and that the program lives.
+pub(super) struct Notify {
+    stop: Sender<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Notify {
+    pub(super) fn start(workers: Vec<StatusBoard>) -> Self {
+        let (stop, stopped) = channel::<()>();
+        let run = move || {
+            let mut ready = false;
+            while stopped.recv_timeout(Duration::from_millis(500)) == Err(RecvTimeoutError::Timeout) {
+                let states = || workers.iter().map(|worker| worker.read().state);
+                if !ready && states().all(|state| state == State::Running) {
+                    ready = true;
+                    let _ = sd_notify::notify(&[NotifyState::Ready]);
+                }
+                let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+            }
+        };
+        Self { stop, thread: std::thread::Builder::new().name("systemd".to_owned()).spawn(run).ok() }
+    }
+
+    pub(super) fn stop(self) {
+        drop(self.stop);
+        if let Some(thread) = self.thread {
+            let _ = thread.join();
+        }
+    }
+}

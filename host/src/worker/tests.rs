@@ -1,0 +1,353 @@
+//! The worker against a scripted source and a sink that can be corked: order, commits, back-pressure, failed deliveries.
+
+use super::*;
+use crate::batch::{Batch, Column};
+use crate::chain::{Fault, Plan, PlanStage, Transform};
+use crate::modules::{LoadError, Module};
+use crate::outputs::Outputs;
+use crate::policy::{Action, Class, Policy};
+use crate::record::{Resume, Span};
+use crate::route::{Route, Routes};
+use crate::sink::Refusal;
+use crate::source::Position;
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+/// The world outside the worker, as the fakes and the test see it.
+#[derive(Default)]
+struct World {
+    /// Records of the one partition, by offset.
+    log: Vec<Vec<u8>>,
+    read_to: usize,
+    lane: Option<Lane>,
+    events: VecDeque<&'static str>,
+    committed: Vec<i64>,
+    /// Offsets committed while rows below them were not durable.
+    early: Vec<i64>,
+    delivered: Vec<(Route, i64, Vec<u8>)>,
+    corked: bool,
+    in_flight: Vec<(Span, Route, i64, Vec<u8>)>,
+    largest_in_flight: usize,
+    /// Values whose first try fails, and values that are refused for ever.
+    fails_once: Vec<Vec<u8>>,
+    refuses: Vec<Vec<u8>>,
+    closed: bool,
+}
+
+type Shared = Arc<Mutex<World>>;
+
+fn world(shared: &Shared) -> std::sync::MutexGuard<'_, World> {
+    shared.lock().expect("no test panics while it holds the world")
+}
+
+struct FakeMessages(Vec<(i64, Vec<u8>)>);
+
+impl Messages for FakeMessages {
+    fn batch(&self) -> Batch<'_> {
+        Batch {
+            topic: "in",
+            partition: 0,
+            offsets: self.0.iter().map(|record| record.0).collect(),
+            timestamps: vec![-1; self.0.len()].into(),
+            keys: Column::Each(vec![None; self.0.len()].into()),
+            values: Column::Each(self.0.iter().map(|record| Some(record.1.as_slice())).collect()),
+            headers: Default::default(),
+        }
+    }
+}
+
+struct FakeSource(Shared);
+
+impl Source for FakeSource {
+    fn poll(&mut self, read: Option<BatchLimit>) -> Result<Event, SourceError> {
+        let mut world = world(&self.0);
+        match (world.events.pop_front(), world.lane, read) {
+            (Some("assign"), ..) => {
+                Ok(Event::Assigned(vec![Partition { topic: "in".to_owned(), number: 0 }]))
+            }
+            (Some(_), Some(lane), _) => Ok(Event::Revoked { lanes: vec![lane], lost: false }),
+            (None, Some(lane), Some(limit)) if world.read_to < world.log.len() => {
+                let end = world.log.len().min(world.read_to + limit.records);
+                let records = (world.read_to..end).map(|at| (at as i64, world.log[at].clone())).collect();
+                world.read_to = end;
+                Ok(Event::Batch(lane, Box::new(FakeMessages(records))))
+            }
+            _ => Ok(Event::Idle),
+        }
+    }
+
+    fn serve(&mut self) -> bool {
+        !world(&self.0).events.is_empty()
+    }
+
+    fn assign(&mut self, lanes: &[(Lane, Partition)]) -> Result<(), SourceError> {
+        let mut world = world(&self.0);
+        world.lane = lanes.first().map(|(lane, _)| *lane);
+        world.read_to = world.committed.last().map_or(0, |offset| *offset as usize);
+        Ok(())
+    }
+
+    fn release(&mut self, _: &[Lane]) -> Result<(), SourceError> {
+        world(&self.0).lane = None;
+        Ok(())
+    }
+
+    fn rewind(&mut self, lane: Lane, to: Option<Resume>) -> Result<(), SourceError> {
+        let mut world = world(&self.0);
+        world.lane = Some(lane);
+        world.read_to = to.map_or(0, |resume| resume.0 as usize);
+        Ok(())
+    }
+
+    fn commit(&mut self, points: &[(Lane, Resume)], _: Option<Duration>) -> Result<(), String> {
+        let mut world = world(&self.0);
+        for (_, point) in points {
+            let durable = |offset: i64| world.delivered.iter().any(|row| row.1 == offset);
+            if !(0..point.0).all(durable) {
+                world.early.push(point.0);
+            }
+            world.committed.push(point.0);
+        }
+        Ok(())
+    }
+
+    fn positions(&self) -> Vec<Position> {
+        Vec::new()
+    }
+
+    fn close(&mut self) {
+        world(&self.0).closed = true;
+    }
+}
+
+struct FakeSink(Shared);
+
+impl Sink for FakeSink {
+    fn has_room(&self) -> bool {
+        world(&self.0).in_flight.len() < 20
+    }
+
+    fn submit(&mut self, span: Span, rows: &Batch<'_>, routes: &[Route], _: &mut Vec<Refusal>) -> Result<(), SinkError> {
+        let mut world = world(&self.0);
+        for (row, value) in rows.values.iter().enumerate() {
+            let route = routes.get(row).copied().unwrap_or_default();
+            let value = value.unwrap_or_default().to_vec();
+            world.in_flight.push((span, route, rows.offsets[row], value));
+        }
+        world.largest_in_flight = world.largest_in_flight.max(world.in_flight.len());
+        Ok(())
+    }
+
+    fn poll(&mut self, settled: &mut Vec<Settled>) -> Result<(), SinkError> {
+        let mut world = world(&self.0);
+        if world.corked {
+            return Ok(());
+        }
+        for (span, route, offset, value) in std::mem::take(&mut world.in_flight) {
+            let once = world.fails_once.iter().position(|fails| *fails == value);
+            let refused = route != Route::DEAD_LETTER && world.refuses.contains(&value);
+            if let Some(at) = once {
+                world.fails_once.remove(at);
+            }
+            if once.is_some() || refused {
+                settled.push(Settled::Failed { span, refused, message: "no".to_owned() });
+            } else {
+                world.delivered.push((route, offset, value));
+                settled.push(Settled::Delivered(span, 1));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Keeps everything; traps on a value that begins with `t`.
+struct Keeping;
+
+impl Transform for Keeping {
+    fn transform(&mut self, batch: &Batch<'_>, outputs: &mut Outputs) -> Result<(), Fault> {
+        if batch.values.iter().flatten().any(|value| value.starts_with(b"t")) {
+            return Err(Fault { class: Class::Trap, message: "trapped".to_owned() });
+        }
+        outputs.origins = (0..batch.len() as u32).collect();
+        outputs.keep = crate::outputs::Keep { timestamps: true, keys: true, values: true, headers: true };
+        Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        0
+    }
+}
+
+struct KeepingModule;
+
+impl Module for KeepingModule {
+    fn name(&self) -> &str {
+        "keeping.wasm"
+    }
+
+    fn hash(&self) -> &str {
+        "00"
+    }
+
+    fn instantiate(&self) -> Result<Box<dyn Transform>, LoadError> {
+        Ok(Box::new(Keeping))
+    }
+}
+
+struct Running {
+    world: Shared,
+    handover: Arc<Handover>,
+    thread: std::thread::JoinHandle<Result<(), WorkerError>>,
+}
+
+fn start(world: World, fault: Action) -> Running {
+    let shared: Shared = Arc::new(Mutex::new(world));
+    let wake = Wake::new().expect("a descriptor");
+    let handover = Arc::new(Handover::new(wake.clone()));
+    let (theirs, orders) = (shared.clone(), handover.clone());
+    let thread = std::thread::spawn(move || {
+        let stage = PlanStage { module: Arc::new(KeepingModule), policy: Policy { reject: fault, fault } };
+        let plan = Arc::new(Plan { number: 1, stages: vec![stage] });
+        let parts = Parts {
+            source: Box::new(FakeSource(theirs.clone())),
+            sink: Box::new(FakeSink(theirs)),
+            dead_letters: None,
+            chain: Chain::new(plan, Arc::new(Routes::new("out", &[]))),
+        };
+        let settings = Settings {
+            pipeline: "p".to_owned(),
+            host: "h".to_owned(),
+            batch: BatchLimit { records: 7, bytes: 1 << 20 },
+            commit_interval: Duration::from_millis(5),
+            grace: Duration::from_secs(5),
+        };
+        let metrics = WorkerMetrics::new("p", 0);
+        Worker::new(settings, parts, orders, wake, StatusBoard::default(), metrics).run()
+    });
+    Running { world: shared, handover, thread }
+}
+
+impl Running {
+    fn wait_until(&self, what: &str, done: impl Fn(&World) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !done(&world(&self.world)) {
+            assert!(Instant::now() < deadline, "not in time: {what}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn end(self) -> (Shared, Result<(), WorkerError>) {
+        self.handover.end();
+        let result = self.thread.join().expect("the worker does not panic");
+        (self.world, result)
+    }
+}
+
+fn records(count: usize) -> Vec<Vec<u8>> {
+    (0..count).map(|at| format!("r{at}").into_bytes()).collect()
+}
+
+fn with(log: Vec<Vec<u8>>) -> World {
+    World { log, events: VecDeque::from(["assign"]), ..World::default() }
+}
+
+/// Rows of the default destination, in the order of their first delivery.
+fn first_deliveries(world: &World) -> Vec<i64> {
+    let mut seen = Vec::new();
+    for (route, offset, _) in &world.delivered {
+        if *route == Route::DEFAULT && !seen.contains(offset) {
+            seen.push(*offset);
+        }
+    }
+    seen
+}
+
+#[test]
+fn everything_is_delivered_in_order_and_committed_at_the_end() {
+    let running = start(with(records(100)), Action::DeadLetter);
+    running.wait_until("100 rows", |world| world.delivered.len() == 100);
+    let (shared, result) = running.end();
+    let world = world(&shared);
+    result.expect("a clean end");
+    assert_eq!(first_deliveries(&world), (0..100).collect::<Vec<_>>());
+    assert_eq!((world.committed.last(), world.closed), (Some(&100), true));
+    assert!(world.early.is_empty(), "{:?}", world.early);
+}
+
+#[test]
+fn nothing_is_read_while_the_sink_is_full_and_nothing_is_committed_before_it_is_durable() {
+    let running = start(World { corked: true, ..with(records(200)) }, Action::DeadLetter);
+    running.wait_until("a full sink", |world| world.in_flight.len() >= 20);
+    std::thread::sleep(Duration::from_millis(50));
+    {
+        let mut world = world(&running.world);
+        assert!(world.largest_in_flight <= 20 + 7, "{} rows in flight", world.largest_in_flight);
+        assert!(world.committed.is_empty(), "{:?}", world.committed);
+        world.corked = false;
+    }
+    running.wait_until("200 rows", |world| world.delivered.len() == 200);
+    let (shared, result) = running.end();
+    result.expect("a clean end");
+    assert!(world(&shared).early.is_empty());
+}
+
+#[test]
+fn a_failed_delivery_rewinds_its_lane_and_loses_nothing() {
+    let fails_once = vec![b"r33".to_vec()];
+    let running = start(World { fails_once, ..with(records(100)) }, Action::DeadLetter);
+    running.wait_until("the last row", |world| world.committed.last() == Some(&100));
+    let (shared, result) = running.end();
+    result.expect("a clean end");
+    let world = world(&shared);
+    let mut seen = first_deliveries(&world);
+    seen.sort_unstable();
+    assert_eq!(seen, (0..100).collect::<Vec<_>>());
+    assert!(world.early.is_empty(), "{:?}", world.early);
+}
+
+#[test]
+fn a_row_that_the_destination_refuses_is_dead_lettered_alone() {
+    let refuses = vec![b"r10".to_vec(), b"r11".to_vec(), b"r60".to_vec()];
+    let running = start(World { refuses, ..with(records(100)) }, Action::DeadLetter);
+    running.wait_until("the last row", |world| world.committed.last() == Some(&100));
+    let (shared, result) = running.end();
+    result.expect("a clean end");
+    let world = world(&shared);
+    let letters: Vec<_> = world.delivered.iter().filter(|row| row.0 == Route::DEAD_LETTER).map(|row| row.1).collect();
+    assert_eq!(letters, [10, 11, 60]);
+    assert_eq!(first_deliveries(&world).len(), 97);
+    assert!(world.early.is_empty(), "{:?}", world.early);
+}
+
+#[test]
+fn the_policy_stop_ends_in_front_of_the_record_with_everything_before_it_committed() {
+    let mut log = records(50);
+    log[23] = b"trap".to_vec();
+    let running = start(with(log), Action::Stop);
+    running.wait_until("the end", |world| world.closed);
+    let (shared, result) = running.end();
+    let error = result.expect_err("the policy says stop").to_string();
+    assert!(error.contains("in/0 offset 23"), "{error}");
+    let world = world(&shared);
+    assert_eq!(first_deliveries(&world), (0..23).collect::<Vec<_>>());
+    assert_eq!(world.committed.last(), Some(&23));
+}
+
+#[test]
+fn a_revoked_lane_is_drained_and_committed_before_it_is_let_go() {
+    let running = start(with(records(60)), Action::DeadLetter);
+    running.wait_until("some rows", |world| world.delivered.len() > 10);
+    world(&running.world).events.push_back("revoke");
+    running.wait_until("the release", |world| world.lane.is_none());
+    {
+        let world = world(&running.world);
+        assert_eq!(world.committed.last().copied(), Some(world.read_to as i64), "all that was read is committed");
+        assert_eq!(world.in_flight.len(), 0);
+    }
+    world(&running.world).events.push_back("assign");
+    running.wait_until("the rest", |world| world.committed.last() == Some(&60));
+    let (shared, result) = running.end();
+    result.expect("a clean end");
+    assert_eq!(first_deliveries(&world(&shared)), (0..60).collect::<Vec<_>>());
+    assert_eq!(world(&shared).delivered.len(), 60, "nothing twice");
+}
