@@ -1,0 +1,131 @@
+//! The topics that all sides read, loaded once, and what must come out of them.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use edgemill::generate::{Flights, Generate, Lz4};
+use edgemill_tests::Broker;
+use rdkafka::ClientConfig;
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+use crate::digest::Digest;
+use crate::murmur2;
+use crate::native::Job;
+
+const SEED: u64 = 1;
+
+/// Time of record 0; each is a millisecond after the one before it.
+const START: i64 = 1_767_225_600_000;
+
+/// Options of every topic: its records are older than a broker keeps them by default.
+pub(crate) const TOPIC: [(&str, &str); 1] = [("retention.ms", "-1")];
+
+/// The loaded topics.
+pub(crate) struct Input {
+    /// How many records each has.
+    pub(crate) records: u64,
+    /// How many partitions each has.
+    pub(crate) partitions: i32,
+    nested: Expected,
+    flat: Expected,
+}
+
+/// What a job must give.
+struct Expected {
+    whole: Digest,
+    without_timestamps: Digest,
+}
+
+impl Expected {
+    fn new(partitions: i32) -> Self {
+        Self { whole: Digest::new(partitions, true), without_timestamps: Digest::new(partitions, false) }
+    }
+
+    fn add(&mut self, partition: usize, key: &[u8], value: &[u8], timestamp: i64) {
+        self.whole.add(partition, key, value, timestamp);
+        self.without_timestamps.add(partition, key, value, timestamp);
+    }
+}
+
+impl Input {
+    /// Makes and loads the topics of these jobs.
+    ///
+    /// # Errors
+    /// The broker refuses, or is down.
+    pub(crate) fn load(broker: &Broker, jobs: &[Job], records: u64, partitions: i32) -> Result<Self> {
+        let mut input =
+            Self { records, partitions, nested: Expected::new(partitions), flat: Expected::new(partitions) };
+        let flights = Flights::new(SEED);
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        for i in 0..records {
+            flights.record(i, &mut key, &mut value);
+            let (partition, timestamp) = (input.partition(&key), START + i as i64);
+            input.nested.add(partition, &key, &value, timestamp);
+            flights.flat(i, &mut value);
+            input.flat.add(partition, &key, &value, timestamp);
+        }
+        let mut topics: Vec<&str> = jobs.iter().map(|job| Self::topic(*job)).collect();
+        topics.dedup();
+        for topic in topics {
+            broker.create_topic(topic, partitions, &TOPIC)?;
+            input.produce(broker, topic, &flights)?;
+        }
+        Ok(input)
+    }
+
+    fn produce(&self, broker: &Broker, topic: &str, flights: &Flights) -> Result<()> {
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", broker.address())
+            .set("enable.idempotence", "true")
+            .set("linger.ms", "20")
+            .set("message.timeout.ms", "0")
+            .create()?;
+        let mut lz4 = (topic == Self::topic(Job::Lz4Flatten)).then(Lz4::new);
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        for i in 0..self.records {
+            flights.record(i, &mut key, &mut value);
+            if let Some(lz4) = &mut lz4 {
+                lz4.wrap(&mut value);
+            }
+            let mut record = BaseRecord::<[u8], [u8]>::to(topic)
+                .partition(self.partition(&key) as i32)
+                .timestamp(START + i as i64)
+                .key(&key)
+                .payload(&value);
+            while let Err((error, again)) = producer.send(record) {
+                ensure!(error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull), "loading {topic}: {error}");
+                producer.poll(Duration::from_millis(5));
+                record = again;
+            }
+            if i % 1024 == 0 {
+                producer.poll(Duration::ZERO);
+            }
+        }
+        producer.flush(Duration::from_secs(60)).with_context(|| format!("loading {topic}"))?;
+        let loaded: i64 = broker.ends(topic)?.iter().sum();
+        ensure!(loaded == self.records as i64, "{topic} has {loaded} records instead of {}", self.records);
+        Ok(())
+    }
+
+    fn partition(&self, key: &[u8]) -> usize {
+        murmur2::partition(key, self.partitions as u32) as usize
+    }
+
+    /// The topic that a job reads.
+    pub(crate) fn topic(job: Job) -> &'static str {
+        match job {
+            Job::Identity | Job::Flatten => "flights",
+            Job::Lz4Flatten => "flights-lz4",
+        }
+    }
+
+    /// What a job must give.
+    pub(crate) fn expected(&self, job: Job, timestamps: bool) -> &Digest {
+        let expected = match job {
+            Job::Identity => &self.nested,
+            Job::Flatten | Job::Lz4Flatten => &self.flat,
+        };
+        if timestamps { &expected.whole } else { &expected.without_timestamps }
+    }
+}
