@@ -19,4 +19,5 @@ pub mod route;
 pub mod sink;
 pub mod source;
 pub mod wake;
+pub mod wasm;
 pub mod worker;

@@ -1,0 +1,129 @@
+//! WebAssembly: compiles modules and makes live guests of them, at two doors (`core`, `component`) with one meaning.
+//!
+//! The only place that knows wasmtime. `unsafe` is in `cache`, where compiled modules are loaded.
+
+use crate::config::Limits;
+use crate::modules::{LoadError, Module};
+use serde_json::Value;
+use settings::Checks;
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use ticker::Ticker;
+
+mod core;
+mod guest;
+mod journal;
+mod lifted;
+mod limits;
+mod settings;
+mod ticker;
+
+#[cfg(test)]
+mod tests;
+
+/// The version of the contract that this host speaks.
+pub const CONTRACT: &str = "0.1.0";
+
+/// The function that a plain module transforms with.
+const CORE_EXPORT: &str = "edgemill_transform_0_1_0";
+
+/// The interface through which guests log.
+const LOG: &str = "edgemill:transform/log@0.1.0";
+
+/// Compiles modules. Cheap to clone; the last clone ends the clock's thread.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    timed: Runtime,
+    /// For modules without a limit of time: made when the first such module comes.
+    untimed: OnceLock<Runtime>,
+    _ticker: Ticker,
+}
+
+/// An engine and what its guests may import.
+struct Runtime {
+    engine: wasmtime::Engine,
+    core: wasmtime::Linker<core::State>,
+}
+
+impl Runtime {
+    fn new(checks: Checks) -> wasmtime::Result<Self> {
+        let engine = settings::engine(checks)?;
+        let core = core::linker(&engine)?;
+        Ok(Self { engine, core })
+    }
+}
+
+/// A module that is being loaded.
+struct Loading<'a> {
+    name: &'a str,
+    hash: String,
+    config: &'a Value,
+    limits: Limits,
+}
+
+/// The engine could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot run WebAssembly here: {0}")]
+pub struct EngineError(String);
+
+impl Engine {
+    /// Makes an engine that keeps compiled modules in the folder `cache`, where there is one.
+    ///
+    /// # Errors
+    /// The machine cannot run WebAssembly, or others may write to the folder.
+    pub fn new(_cache: Option<&Path>) -> Result<Self, EngineError> {
+        let timed = Runtime::new(Checks::Time).map_err(|error| EngineError(format!("{error:#}")))?;
+        let ticker = Ticker::start(timed.engine.weak()).map_err(|error| EngineError(error.to_string()))?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                timed,
+                untimed: OnceLock::new(),
+                _ticker: ticker,
+            }),
+        })
+    }
+
+    /// Makes a module of a file's bytes: compiles it, and makes an instance to see that it works.
+    ///
+    /// # Errors
+    /// Which step failed, and why. The module is not usable.
+    // Promise: keep
+    pub fn load(&self, name: &str, bytes: &[u8], config: &Value, limits: Limits) -> Result<Arc<dyn Module>, LoadError> {
+        let runtime = self.runtime(limits)?;
+        let what = Loading {
+            name,
+            hash: sha256_hex(bytes),
+            config,
+            limits,
+        };
+        let module = wasmtime::Module::from_binary(&runtime.engine, bytes)
+            .map_err(|error| LoadError::new("compile", format!("{error:#}")))?;
+        core::CoreModule::load(&runtime.core, &module, what)
+    }
+
+    fn runtime(&self, limits: Limits) -> Result<&Runtime, LoadError> {
+        if limits.time.is_some() {
+            return Ok(&self.shared.timed);
+        }
+        if let Some(runtime) = self.shared.untimed.get() {
+            return Ok(runtime);
+        }
+        let runtime = Runtime::new(Checks::None).map_err(|error| LoadError::new("compile", format!("{error:#}")))?;
+        Ok(self.shared.untimed.get_or_init(|| runtime))
+    }
+}
+
+/// SHA-256 of bytes, in hexadecimal.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}

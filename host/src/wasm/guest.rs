@@ -1,0 +1,148 @@
+//! What the host knows of a live guest at either door, and how a call that went wrong becomes a fault.
+
+use super::journal::{Journal, Level, line};
+use super::limits::{Call, Limiter, Time, bytes};
+use crate::chain::Fault;
+use crate::config::Limits;
+use crate::policy::Class;
+use std::fmt::Write;
+use std::time::Duration;
+use wasmtime::{Error, Trap, WasmBacktrace};
+
+/// Frames of a guest's backtrace that a fault's message names.
+const FRAMES: usize = 8;
+
+/// What the host knows of a live guest.
+pub(super) struct Guest {
+    pub(super) limiter: Limiter,
+    journal: Journal,
+    time: Option<Time>,
+    last_error: Option<String>,
+}
+
+/// A guest's breach of the contract, found while its outputs were read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Breach(pub(super) String);
+
+impl Guest {
+    pub(super) fn new(limits: &Limits, journal: Journal) -> Self {
+        Self {
+            limiter: Limiter::new(limits.memory),
+            journal,
+            time: Time::new(limits),
+            last_error: None,
+        }
+    }
+
+    /// Begins a call. Returns its deadline in ticks, where there is one.
+    pub(super) fn begin(&mut self, call: Call) -> Option<u64> {
+        self.limiter.begin();
+        self.last_error = None;
+        self.time.map(|time| time.ticks(call))
+    }
+
+    /// The guest logs.
+    pub(super) fn log(&mut self, level: Level, message: &[u8]) {
+        let message = line(message);
+        self.journal.write(level, &message);
+        if level == Level::Error {
+            self.last_error = Some(message);
+        }
+    }
+
+    /// What went wrong in a call.
+    pub(super) fn fault(&mut self, error: &Error, call: Call) -> Fault {
+        let trap = error.downcast_ref::<Trap>().copied();
+        if trap == Some(Trap::Interrupt) {
+            let allowed = self.time.map_or(Duration::ZERO, |time| time.allowed(call));
+            let message = match call {
+                Call::Start => format!("starting took longer than {allowed:?}"),
+                Call::Batch(0 | 1) => format!("took longer than {allowed:?}"),
+                Call::Batch(records) => format!("a call with {records} records took longer than {allowed:?}"),
+            };
+            return Fault {
+                class: Class::Timeout,
+                message,
+            };
+        }
+        if let Some(breach) = error.downcast_ref::<Breach>() {
+            return Fault {
+                class: Class::Output,
+                message: breach.0.clone(),
+            };
+        }
+        let mut message = match trap {
+            Some(trap) => words(trap).to_owned(),
+            None => error.root_cause().to_string(),
+        };
+        if let Some(last) = self.last_error.take() {
+            let _ = write!(message, ": {last}");
+        }
+        if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
+            describe(backtrace, &mut message);
+        }
+        match self.limiter.refusal() {
+            Some(refusal) => Fault {
+                class: Class::Memory,
+                message: format!("{refusal}; then {message}"),
+            },
+            None => Fault {
+                class: Class::Trap,
+                message,
+            },
+        }
+    }
+
+    /// A fault for a batch that does not fit into the guest.
+    pub(super) fn too_large(&self, size: u64) -> Fault {
+        let message = format!(
+            "a batch of {} does not fit, limits.memory is {}",
+            bytes(usize::try_from(size).unwrap_or(usize::MAX)),
+            bytes(self.limiter.limit())
+        );
+        Fault {
+            class: Class::Memory,
+            message,
+        }
+    }
+}
+
+/// A breach of the contract as a fault.
+pub(super) fn breach(message: impl Into<String>) -> Fault {
+    Fault {
+        class: Class::Output,
+        message: message.into(),
+    }
+}
+
+/// A trap in words.
+fn words(trap: Trap) -> &'static str {
+    match trap {
+        Trap::StackOverflow => "trap: the stack overflowed, as endless recursion does",
+        Trap::MemoryOutOfBounds => "trap: an address outside of the memory",
+        Trap::HeapMisaligned => "trap: a misaligned atomic access",
+        Trap::TableOutOfBounds => "trap: an index outside of a table",
+        Trap::IndirectCallToNull => "trap: a call through an empty table entry",
+        Trap::BadSignature => "trap: a call through a table entry of another type",
+        Trap::IntegerOverflow => "trap: integer overflow",
+        Trap::IntegerDivisionByZero => "trap: integer division by zero",
+        Trap::BadConversionToInteger => "trap: a float that is no integer",
+        Trap::UnreachableCodeReached => "trap: unreachable code was reached, as a panic or an abort does",
+        _ => "trap",
+    }
+}
+
+/// Appends the frames that have names, a recursion's only once. Most modules are stripped: then there are none.
+fn describe(backtrace: &WasmBacktrace, message: &mut String) {
+    let mut names: Vec<&str> = backtrace
+        .frames()
+        .iter()
+        .filter_map(|frame| frame.func_name())
+        .collect();
+    names.dedup();
+    for (index, name) in names.iter().take(FRAMES).enumerate() {
+        let separator = if index == 0 { "; in" } else { " <" };
+        let _ = write!(message, "{separator} {:#}", rustc_demangle::demangle(name));
+    }
+}

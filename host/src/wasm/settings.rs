@@ -1,0 +1,60 @@
+//! How the engine compiles and runs guests.
+
+use std::num::NonZeroUsize;
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
+
+/// Whether guests are compiled with checks of the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Checks {
+    /// They are: a guest can be stopped.
+    Time,
+    /// They are not, which saves about a third of the time of JSON work: for modules that their owner trusts.
+    None,
+}
+
+/// Frames of a guest's stack that are looked up after a trap.
+const FRAMES: Option<NonZeroUsize> = NonZeroUsize::new(8);
+
+/// Instances that may live at once: workers times modules, twice during a swap.
+const INSTANCES: u32 = 1000;
+
+/// Makes an engine. Where the address space for pools of instances is not to be had it does without: then making an
+/// instance costs some system calls more, and running it nothing.
+///
+/// # Errors
+/// The machine cannot run WebAssembly at all.
+pub(super) fn engine(checks: Checks) -> wasmtime::Result<Engine> {
+    let mut config = config(checks);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pools()));
+    Engine::new(&config).or_else(|error| {
+        tracing::warn!(%error, "no address space for pools of instances: they are made one by one");
+        config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+        Engine::new(&config)
+    })
+}
+
+fn config(checks: Checks) -> Config {
+    let mut config = Config::new();
+    config.epoch_interruption(checks == Checks::Time);
+    // names in backtraces come from the name section; line numbers would cost 12 ms at a module's first trap
+    config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
+    config.wasm_backtrace_max_frames(FRAMES);
+    config
+}
+
+fn pools() -> PoolingAllocationConfig {
+    let mut pools = PoolingAllocationConfig::new();
+    pools
+        .total_core_instances(2 * INSTANCES)
+        .total_component_instances(INSTANCES);
+    pools.total_memories(INSTANCES).total_tables(2 * INSTANCES);
+    // large interpreters (Python, JavaScript) have tables of tens of thousands, and instances of some 100 KiB
+    pools
+        .table_elements(200_000)
+        .max_tables_per_module(8)
+        .max_memories_per_module(4);
+    pools
+        .max_core_instance_size(4 << 20)
+        .max_component_instance_size(4 << 20);
+    pools
+}
