@@ -172,16 +172,3 @@ pub struct DeadLetter {
     /// The topic.
     pub topic: String,
 }
-
-impl DeadLetter {
-    /// The producer of a cluster that gets nothing but dead letters.
-    pub fn as_sink(&self) -> KafkaSink {
-        KafkaSink {
-            client: self.client.clone(),
-            topic: self.topic.clone(),
-            routes: Vec::new(),
-            partition: Partitioning::Key,
-            in_flight: 8 << 20,
-        }
-    }
-}

@@ -4,10 +4,12 @@
 //! ports (`source`, `sink`, `chain`, `modules`), adapters (`kafka`, `sink::stdout`, `wasm`, `modules::watch`), control
 //! (`worker`, `modules::reload`, `admin`, `service`), and `cli` on top.
 
+pub mod admin;
 pub mod backoff;
 pub mod batch;
 pub mod chain;
 pub mod config;
+pub mod generate;
 pub mod kafka;
 pub mod ledger;
 pub mod metrics;
@@ -16,6 +18,7 @@ pub mod outputs;
 pub mod policy;
 pub mod record;
 pub mod route;
+pub mod service;
 pub mod sink;
 pub mod source;
 pub mod wake;
