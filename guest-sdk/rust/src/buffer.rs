@@ -1,9 +1,10 @@
 //! Bytes that only grow and are written often: one column's data, and the value an author writes into it.
 
+use crate::block;
 use std::{fmt, io};
 
-/// Room kept behind the last byte, so that short copies can be done in whole blocks.
-const SLACK: usize = 16;
+/// What is copied at once, and the room kept behind the last byte for it.
+const WIDE: usize = 2 * block::SIZE;
 
 /// Where an output's bytes go: appended to a column's memory, which is used again for every batch.
 ///
@@ -54,7 +55,7 @@ impl Buffer {
     /// Makes room for `more` bytes, so that the next copies need not grow the memory.
     #[inline]
     pub fn reserve(&mut self, more: usize) {
-        if self.bytes.len() - self.used < more + SLACK {
+        if self.bytes.len() - self.used < more + WIDE {
             self.grow(more);
         }
     }
@@ -62,7 +63,7 @@ impl Buffer {
     #[cold]
     #[inline(never)]
     fn grow(&mut self, more: usize) {
-        let least = self.used + more + SLACK;
+        let least = self.used + more + WIDE;
         self.bytes.resize(least.max(self.bytes.len() * 2).max(4096), 0);
     }
 
@@ -88,6 +89,18 @@ impl Buffer {
         self.used += bytes.len();
     }
 
+    /// Appends something that was prepared for it.
+    #[inline]
+    pub fn push_piece(&mut self, piece: &Piece) {
+        match self.bytes.get_mut(self.used..).and_then(|to| to.first_chunk_mut()) {
+            Some(to) if piece.long.is_none() => {
+                block::copy(&piece.short, to);
+                self.used += piece.len;
+            }
+            _ => self.extend(piece.bytes()),
+        }
+    }
+
     /// Appends `whole[start..end]`: faster than [`extend`](Buffer::extend) for short pieces of something longer,
     /// because whole blocks are copied where `whole` reaches far enough behind `end`.
     ///
@@ -96,21 +109,19 @@ impl Buffer {
     /// Where the range is not within `whole`.
     #[inline]
     pub fn extend_from(&mut self, whole: &[u8], start: usize, end: usize) {
-        let len = whole[start..end].len();
-        self.reserve(len);
-        let from = whole.get(start..start + len.next_multiple_of(SLACK));
-        let to = self.bytes.get_mut(self.used..self.used + len.next_multiple_of(SLACK));
-        if let (Some(from), Some(to)) = (from, to)
-            && len <= 8 * SLACK
-        {
-            let (from, _) = from.as_chunks::<SLACK>();
-            let (to, _) = to.as_chunks_mut::<SLACK>();
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = *from;
+        let from = whole.get(start..).and_then(|from| from.first_chunk());
+        let to = self.bytes.get_mut(self.used..).and_then(|to| to.first_chunk_mut());
+        match (from, to) {
+            (Some(from), Some(to)) if end.wrapping_sub(start) <= WIDE => {
+                block::copy(from, to);
+                self.used += end - start;
             }
-            self.used += len;
-            return;
+            _ => self.extend_long(whole, start, end),
         }
+    }
+
+    #[inline(never)]
+    fn extend_long(&mut self, whole: &[u8], start: usize, end: usize) {
         self.extend(&whole[start..end]);
     }
 
@@ -166,6 +177,30 @@ impl Buffer {
         bytes.truncate(self.start);
         self.rewind(0);
         bytes
+    }
+}
+
+/// Bytes to be appended again and again, such as a field's name: laid out for the fastest copy.
+pub struct Piece {
+    short: [u8; WIDE],
+    len: usize,
+    long: Option<Box<[u8]>>,
+}
+
+impl Piece {
+    /// Prepares the bytes.
+    pub fn new(bytes: &[u8]) -> Piece {
+        let mut short = [0; WIDE];
+        match short.get_mut(..bytes.len()) {
+            Some(start) => start.copy_from_slice(bytes),
+            None => return Piece { short, len: bytes.len(), long: Some(bytes.into()) },
+        }
+        Piece { short, len: bytes.len(), long: None }
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        self.long.as_deref().unwrap_or(&self.short[..self.len.min(WIDE)])
     }
 }
 

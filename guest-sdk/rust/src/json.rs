@@ -23,9 +23,12 @@
 //! assert_eq!(price(br#"{"id":["a"],"price":12.50}"#), Ok(Some(&b"12.50"[..])));
 //! ```
 
-mod block;
+mod paths;
+mod scan;
+mod shapes;
 mod text;
 
+pub use paths::{Paths, Place};
 pub use text::Text;
 
 use crate::reject::Reject;
@@ -80,6 +83,12 @@ impl<'a> Scanner<'a> {
     #[inline]
     pub fn position(&self) -> usize {
         self.at
+    }
+
+    /// In how many objects and arrays the next byte stands.
+    #[inline]
+    pub fn depth(&self) -> u32 {
+        self.depth
     }
 
     /// Says what is wrong at the next byte.
@@ -212,21 +221,9 @@ impl<'a> Scanner<'a> {
     #[inline]
     fn text(&mut self) -> Result<Text<'a>, Error> {
         let start = self.at + 1;
-        let mut at = start;
-        while let Some(block) = self.input[at..].first_chunk() {
-            let stops = block::stops(block);
-            if stops != 0 {
-                at += stops.trailing_zeros() as usize;
-                if self.input[at] == b'"' {
-                    self.at = at + 1;
-                    return Ok(Text::plain(&self.input[start..at]));
-                }
-                break;
-            }
-            at += 16;
-        }
-        self.at = at;
-        text::rest(self.input, start, &mut self.at)
+        let (end, escaped) = scan::string(self.input, start)?;
+        self.at = end + 1;
+        Ok(Text::new(&self.input[start..end], escaped))
     }
 
     /// Reads a number and returns its text: numbers are never converted here.
@@ -240,43 +237,8 @@ impl<'a> Scanner<'a> {
             return self.fail("expected a number");
         }
         let start = self.at;
-        self.skip_number()?;
+        self.at = scan::number(self.input, start)?;
         Ok(&self.input[start..self.at])
-    }
-
-    #[inline]
-    fn skip_number(&mut self) -> Result<(), Error> {
-        if self.byte() == b'-' {
-            self.at += 1;
-        }
-        if self.byte() == b'0' {
-            self.at += 1;
-        } else {
-            self.digits()?;
-        }
-        if self.byte() == b'.' {
-            self.at += 1;
-            self.digits()?;
-        }
-        if matches!(self.byte(), b'e' | b'E') {
-            self.at += 1;
-            if matches!(self.byte(), b'+' | b'-') {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn digits(&mut self) -> Result<(), Error> {
-        if !self.byte().is_ascii_digit() {
-            return self.fail("expected a digit");
-        }
-        while self.byte().is_ascii_digit() {
-            self.at += 1;
-        }
-        Ok(())
     }
 
     #[inline]
@@ -299,7 +261,7 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         match first {
             b'"' => drop(self.text()?),
-            b'-' | b'0'..=b'9' => self.skip_number()?,
+            b'-' | b'0'..=b'9' => self.at = scan::number(self.input, start)?,
             b't' => self.word(b"true")?,
             b'f' => self.word(b"false")?,
             b'n' => self.word(b"null")?,

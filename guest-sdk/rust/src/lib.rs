@@ -20,6 +20,7 @@
 //! natively ([`testing`]). A record without output is dropped; an `Err` refuses it ([`Reject`]).
 //! `docs/guests/rust.md` goes from `cargo new` to a running transform.
 
+mod block;
 mod buffer;
 mod columns;
 #[doc(hidden)]
@@ -32,7 +33,7 @@ mod reject;
 pub mod testing;
 mod transform;
 
-pub use buffer::Buffer;
+pub use buffer::{Buffer, Piece};
 pub use outputs::{Field, Output, Outputs, ValueWriter};
 pub use record::{Header, Headers, Record};
 pub use reject::Reject;

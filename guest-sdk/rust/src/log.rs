@@ -36,10 +36,10 @@ macro_rules! level {
         #[doc = $doc]
         #[macro_export]
         macro_rules! $name {
-                    ($dollar($dollar argument:tt)*) => {
-                        $crate::log::write($crate::log::Level::$level, format_args!($dollar($dollar argument)*))
-                    };
-                }
+                            ($dollar($dollar argument:tt)*) => {
+                                $crate::log::write($crate::log::Level::$level, format_args!($dollar($dollar argument)*))
+                            };
+                        }
     };
 }
 

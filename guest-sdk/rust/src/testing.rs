@@ -6,6 +6,7 @@ use crate::outputs::Outputs;
 use crate::record::{Batch, Column, Record};
 use crate::transform::{self, Result, Transform};
 use std::cell::RefCell;
+use std::time::{Duration, Instant};
 
 thread_local! {
     static LOG: RefCell<Vec<(Level, String)>> = const { RefCell::new(Vec::new()) };
@@ -127,34 +128,70 @@ impl<'t> Harness<'t> {
     /// Passes the records through the transform as one batch. Offsets count on from call to call.
     pub fn run<I: Into<Input>>(&mut self, records: impl IntoIterator<Item = I>) -> Results {
         let inputs: Vec<Input> = records.into_iter().map(Into::into).collect();
-        let first = self.next_offset;
+        let laid = Laid::new(&inputs, self.next_offset);
         self.next_offset += inputs.len() as i64;
-        let offsets: Vec<i64> = (first..self.next_offset).collect();
-        let timestamps: Vec<i64> = inputs.iter().map(|input| input.timestamp.unwrap_or(-1)).collect();
-        let headers = || inputs.iter().flat_map(|input| &input.headers);
-        let keys = lay(inputs.iter().map(|input| input.key.as_deref()));
-        let values = lay(inputs.iter().map(|input| input.value.as_deref()));
-        let names = lay(headers().map(|header| Some(header.0.as_bytes())));
-        let header_values = lay(headers().map(|header| header.1.as_deref()));
-        let counts: Vec<u32> = match names.1.is_empty() {
-            true => Vec::new(),
-            false => inputs.iter().map(|input| input.headers.len() as u32).collect(),
-        };
-        let batch = Batch {
-            topic: &self.topic,
-            partition: self.partition,
-            offsets: &offsets,
-            timestamps: &timestamps,
-            keys: view(&keys),
-            values: view(&values),
-            header_counts: &counts,
-            header_names: view(&names),
-            header_values: view(&header_values),
-        };
         LOG.with_borrow_mut(Vec::clear);
-        transform::run(&mut self.apply, &batch, &mut self.columns);
+        transform::run(&mut self.apply, &laid.batch(&self.topic, self.partition), &mut self.columns);
         let log = LOG.with_borrow_mut(std::mem::take);
         Results { outputs: outputs(&self.columns, &inputs), rejects: rejects(&self.columns), log }
+    }
+
+    /// Passes the records through the transform again and again, and returns the shortest time that one batch took.
+    pub fn time<I: Into<Input>>(&mut self, records: impl IntoIterator<Item = I>, times: usize) -> Duration {
+        let inputs: Vec<Input> = records.into_iter().map(Into::into).collect();
+        let laid = Laid::new(&inputs, self.next_offset);
+        let batch = laid.batch(&self.topic, self.partition);
+        let mut shortest = Duration::MAX;
+        for _ in 0..times {
+            let start = Instant::now();
+            transform::run(&mut self.apply, &batch, &mut self.columns);
+            shortest = shortest.min(start.elapsed());
+        }
+        shortest
+    }
+}
+
+/// Records laid out as the host does it.
+struct Laid {
+    offsets: Vec<i64>,
+    timestamps: Vec<i64>,
+    keys: (Vec<u8>, Vec<i32>),
+    values: (Vec<u8>, Vec<i32>),
+    header_counts: Vec<u32>,
+    header_names: (Vec<u8>, Vec<i32>),
+    header_values: (Vec<u8>, Vec<i32>),
+}
+
+impl Laid {
+    fn new(inputs: &[Input], first_offset: i64) -> Laid {
+        let headers = || inputs.iter().flat_map(|input| &input.headers);
+        let mut header_counts: Vec<u32> = inputs.iter().map(|input| input.headers.len() as u32).collect();
+        if headers().next().is_none() {
+            header_counts.clear();
+        }
+        Laid {
+            offsets: (first_offset..).take(inputs.len()).collect(),
+            timestamps: inputs.iter().map(|input| input.timestamp.unwrap_or(-1)).collect(),
+            keys: lay(inputs.iter().map(|input| input.key.as_deref())),
+            values: lay(inputs.iter().map(|input| input.value.as_deref())),
+            header_counts,
+            header_names: lay(headers().map(|header| Some(header.0.as_bytes()))),
+            header_values: lay(headers().map(|header| header.1.as_deref())),
+        }
+    }
+
+    fn batch<'l>(&'l self, topic: &'l str, partition: i32) -> Batch<'l> {
+        Batch {
+            topic,
+            partition,
+            offsets: &self.offsets,
+            timestamps: &self.timestamps,
+            keys: view(&self.keys),
+            values: view(&self.values),
+            header_counts: &self.header_counts,
+            header_names: view(&self.header_names),
+            header_values: view(&self.header_values),
+        }
     }
 }
 

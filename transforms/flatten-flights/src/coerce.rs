@@ -4,6 +4,7 @@ use crate::number::{self, Misfit};
 use crate::schema::Kind;
 use edgemill_guest::Buffer;
 use edgemill_guest::json::Scanner;
+use std::ops::Range;
 
 const INT: (i128, i128) = (i64::MIN as i128, i64::MAX as i128);
 const ID: (i128, i128) = (0, u64::MAX as i128);
@@ -23,14 +24,14 @@ impl From<Misfit> for Mismatch {
     }
 }
 
-/// Appends `record[start..end]`, a checked JSON value that is not null, as a field of this type.
+/// Appends `record[at]`, a checked JSON value that is not null, as a field of this type.
 #[inline]
-pub(crate) fn write(kind: Kind, record: &[u8], start: usize, end: usize, out: &mut Buffer) -> Result<(), Mismatch> {
-    let value = &record[start..end];
+pub(crate) fn write(kind: Kind, record: &[u8], at: Range<usize>, out: &mut Buffer) -> Result<(), Mismatch> {
+    let value = &record[at.clone()];
     let first = value[0];
     match kind {
         Kind::String if first == b'"' => {
-            out.extend_from(record, start, end);
+            out.extend_from(record, at.start, at.end);
             Ok(())
         }
         Kind::Int => number(value, 0, INT, out),
@@ -118,7 +119,7 @@ fn is_rfc3339(text: &[u8]) -> bool {
             return false;
         }
     }
-    let number = |range: std::ops::Range<usize>| moment[range].iter().fold(0u32, |n, b| n * 10 + u32::from(b - b'0'));
+    let number = |range: Range<usize>| moment[range].iter().fold(0u32, |n, b| n * 10 + u32::from(b - b'0'));
     let (year, month, day) = (number(0..4), number(5..7), number(8..10));
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let days = match month {

@@ -3,27 +3,27 @@
 mod coerce;
 mod number;
 mod schema;
-mod walk;
 
 use coerce::Mismatch;
+use edgemill_guest::json::{Paths, Place};
 use edgemill_guest::{Buffer, Outputs, Record, Reject, Result, Transform, export};
 use number::Misfit;
 pub use schema::Config;
 use schema::{Field, Kind, OnMissing, Schema};
-use walk::Slot;
+use std::ops::Range;
 
 /// The transform, made from its schema.
 pub struct Flatten {
     schema: Schema,
-    slots: Vec<Slot>,
+    paths: Paths,
 }
 
 impl Transform for Flatten {
     type Config = Config;
 
     fn configure(config: Config) -> Result<Flatten, String> {
-        let schema = Schema::compile(config)?;
-        Ok(Flatten { slots: vec![Slot::Missing; schema.slots], schema })
+        let (schema, paths) = Schema::compile(config)?;
+        Ok(Flatten { schema, paths })
     }
 
     fn transform(&mut self, record: &Record<'_>, out: &mut Outputs<'_>) -> Result {
@@ -31,36 +31,24 @@ impl Transform for Flatten {
             out.keep();
             return Ok(());
         };
-        walk::walk(value, &self.schema, &mut self.slots)?;
-        self.write(value, &mut out.value())
+        let places = self.paths.find(value)?;
+        self.schema.write(value, places, &mut out.value())
     }
 }
 
-impl Flatten {
-    /// Writes the flat record from the slots.
+impl Schema {
+    /// Writes the flat record.
     #[inline]
-    fn write(&self, record: &[u8], out: &mut Buffer) -> Result {
-        let Schema { fields, prefixes, on_missing, .. } = &self.schema;
-        for field in fields {
-            let value = match self.slots[field.slot] {
-                Slot::Value(start, end) if record[start] != b'n' => Some((start, end)),
-                Slot::Value(..) | Slot::Missing => None,
-                Slot::NoObject => return Err(above(field)),
-            };
-            if value.is_none() && (field.id || *on_missing == OnMissing::Reject) {
-                return Err(missing(field));
-            }
-            if value.is_none() && *on_missing == OnMissing::Omit {
-                continue;
-            }
-            out.extend_from(prefixes, field.prefix.0, field.prefix.1);
-            match value {
-                None => out.push_str("null"),
-                Some((start, end)) => {
-                    if let Err(mismatch) = coerce::write(field.kind, record, start, end, out) {
-                        return Err(unfit(field, mismatch, record[start]));
-                    }
+    fn write(&self, record: &[u8], places: &[Place], out: &mut Buffer) -> Result {
+        for field in &self.fields {
+            let place = places[field.place];
+            match place.range() {
+                Some(value) if field.kind == Kind::String && record[value.start] == b'"' => {
+                    out.push_piece(&field.prefix);
+                    out.extend_from(record, value.start, value.end);
                 }
+                Some(value) if record[value.start] != b'n' => write(field, record, value, out)?,
+                _ => self.write_missing(field, place, out)?,
             }
         }
         // Every field begins with a comma: the first one's becomes the brace.
@@ -70,6 +58,33 @@ impl Flatten {
         }
         out.push(b'}');
         Ok(())
+    }
+
+    /// Writes a field for which the record has no value, or null.
+    #[inline(never)]
+    fn write_missing(&self, field: &Field, place: Place, out: &mut Buffer) -> Result {
+        if place.is_blocked() {
+            return Err(above(field));
+        }
+        if field.id || self.on_missing == OnMissing::Reject {
+            return Err(missing(field));
+        }
+        if self.on_missing == OnMissing::Null {
+            out.push_piece(&field.prefix);
+            out.push_str("null");
+        }
+        Ok(())
+    }
+}
+
+/// Writes a field that is more than text to be copied.
+#[inline(never)]
+fn write(field: &Field, record: &[u8], value: Range<usize>, out: &mut Buffer) -> Result {
+    out.push_piece(&field.prefix);
+    let first = record[value.start];
+    match coerce::write(field.kind, record, value, out) {
+        Ok(()) => Ok(()),
+        Err(mismatch) => Err(unfit(field, mismatch, first)),
     }
 }
 
@@ -117,3 +132,6 @@ fn found(first: u8) -> &'static str {
 }
 
 export!(Flatten);
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,9 @@
 
 use edgemill_guest::Buffer;
 
+/// So long a number is within every bound, with all its zeros.
+const SHORT: usize = 16;
+
 /// Why a number does not fit a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Misfit {
@@ -15,8 +18,7 @@ pub(crate) enum Misfit {
 ///
 /// `least` and `most` bound the number without its point.
 pub(crate) fn write(number: &[u8], scale: u8, least: i128, most: i128, out: &mut Buffer) -> Result<(), Misfit> {
-    if is_canonical(number, scale) && (least < 0 || number[0] != b'-') {
-        out.extend(number);
+    if number.len() <= SHORT && (least < 0 || number[0] != b'-') && write_short(number, scale, out) {
         return Ok(());
     }
     let unscaled = unscaled(number, scale)?;
@@ -33,28 +35,30 @@ pub(crate) fn write(number: &[u8], scale: u8, least: i128, most: i128, out: &mut
     Ok(())
 }
 
-/// Whether the number is already written so, and far from any bound. A minus zero is not.
+/// Writes a number that needs nothing but zeros behind it; false where it needs more, having written nothing.
 #[inline]
-fn is_canonical(number: &[u8], scale: u8) -> bool {
-    if number.len() > 18 {
+fn write_short(number: &[u8], scale: u8, out: &mut Buffer) -> bool {
+    let scale = usize::from(scale);
+    let mut point = number.len();
+    for (at, &byte) in number.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => {}
+            b'.' => point = at,
+            b'-' if number.get(1) != Some(&b'0') => {}
+            _ => return false,
+        }
+    }
+    let digits = (number.len() - point).saturating_sub(1);
+    if digits > scale || point + scale > 18 || scale > 16 {
         return false;
     }
-    let scale = usize::from(scale);
-    let (whole, part) = match scale {
-        0 => (number, &[][..]),
-        _ if number.len() < scale + 2 => return false,
-        _ => {
-            let (whole, part) = number.split_at(number.len() - scale);
-            let [whole @ .., b'.'] = whole else { return false };
-            (whole, part)
-        }
-    };
-    let digits = whole.strip_prefix(b"-").unwrap_or(whole);
-    let mut other = digits.is_empty();
-    for &byte in digits.iter().chain(part) {
-        other |= !byte.is_ascii_digit();
+    out.extend(number);
+    if digits < scale {
+        let zeros = b".0000000000000000";
+        let from = if point < number.len() { 1 + digits } else { 0 };
+        out.extend(&zeros[from..=scale]);
     }
-    !other && !(digits.len() < whole.len() && digits[0] == b'0')
+    true
 }
 
 /// The number times ten to the scale.

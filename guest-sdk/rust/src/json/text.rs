@@ -1,7 +1,7 @@
 //! A string's text, and the scanner's slow path: escapes, bytes beyond ASCII, and the last bytes of the input.
 
 use super::Error;
-use super::block::plain;
+use crate::block;
 use std::borrow::Cow;
 
 /// A string of the input, checked: what stands between its quotes.
@@ -13,8 +13,8 @@ pub struct Text<'a> {
 
 impl<'a> Text<'a> {
     #[inline]
-    pub(super) fn plain(raw: &'a [u8]) -> Text<'a> {
-        Text { raw, escaped: false }
+    pub(super) fn new(raw: &'a [u8], escaped: bool) -> Text<'a> {
+        Text { raw, escaped }
     }
 
     /// The text as it stands in the input, escapes and all.
@@ -57,45 +57,48 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Reads a string from `at`, where its plain beginning ends, to behind its closing quote.
+/// Checks a string from `at` on, where its plain beginning ends; returns where its closing quote is, and whether it has
+/// escapes.
 #[inline(never)]
-pub(super) fn rest<'a>(input: &'a [u8], start: usize, at: &mut usize) -> Result<Text<'a>, Error> {
+pub(super) fn rest(input: &[u8], start: usize, mut at: usize) -> Result<(usize, bool), Error> {
     let mut escaped = false;
     let mut ascii = true;
     loop {
-        while let Some(block) = input[*at..].first_chunk() {
-            let stops = super::block::stops(block);
+        while let Some(block) = block::at(input, at) {
+            let stops = block::stops(block);
             if stops != 0 {
-                *at += stops.trailing_zeros() as usize;
+                at += stops.trailing_zeros() as usize;
                 break;
             }
-            *at += 16;
+            at += block::SIZE;
         }
-        let Some(&byte) = input.get(*at) else {
-            return Err(Error { what: "expected the end of the string", at: *at });
+        let Some(&byte) = input.get(at) else {
+            return Err(Error { what: "expected the end of the string", at });
         };
         match byte {
             b'"' => break,
             b'\\' => {
                 escaped = true;
-                match unescape(&input[*at..]) {
-                    Some((_, len)) => *at += len,
-                    None => return Err(Error { what: "expected an escape that is text", at: *at }),
+                match unescape(&input[at..]) {
+                    Some((_, len)) => at += len,
+                    None => return Err(Error { what: "expected an escape that is text", at }),
                 }
             }
-            0..0x20 => return Err(Error { what: "expected an escape, not a control character", at: *at }),
+            0..0x20 => return Err(Error { what: "expected an escape, not a control character", at }),
             _ => {
-                ascii &= plain(byte);
-                *at += 1;
+                ascii &= byte < 0x80;
+                at += 1;
+                while input.get(at).is_some_and(|&byte| byte >= 0x80) {
+                    at += 1;
+                }
             }
         }
     }
-    let raw = &input[start..*at];
+    let raw = &input[start..at];
     if !ascii && let Err(error) = std::str::from_utf8(raw) {
         return Err(Error { what: "expected utf-8", at: start + error.valid_up_to() });
     }
-    *at += 1;
-    Ok(Text { raw, escaped })
+    Ok((at, escaped))
 }
 
 /// The character that an escape stands for, and the escape's length.

@@ -1,0 +1,111 @@
+//! Strings and numbers, by position: what the scanner and the shapes have in common.
+//!
+//! The common cases stand before any loop: a host that bounds a guest's time checks it in every round of one.
+
+use super::{Error, Scanner, text};
+use crate::block;
+
+/// Checks the string whose first byte is at `start`, behind the quote; returns where its closing quote is, and whether
+/// it has escapes.
+#[inline]
+pub(super) fn string(input: &[u8], start: usize) -> Result<(usize, bool), Error> {
+    let mut at = start;
+    if let Some(bytes) = block::at(input, at) {
+        let mut stops = block::stops(bytes);
+        if stops == 0
+            && let Some(bytes) = block::at(input, at + block::SIZE)
+        {
+            at += block::SIZE;
+            stops = block::stops(bytes);
+        }
+        at += stops.trailing_zeros() as usize % 32;
+        if stops != 0 && input[at] == b'"' {
+            return Ok((at, false));
+        }
+    }
+    text::rest(input, start, at)
+}
+
+/// Checks the number that begins at `at`; returns where it ends.
+#[inline]
+pub(super) fn number(input: &[u8], at: usize) -> Result<usize, Error> {
+    match block::at(input, at).and_then(short_number) {
+        Some(len) => Ok(at + len),
+        None => long_number(input, at),
+    }
+}
+
+/// The length of a number that ends within the block and has no exponent.
+#[inline]
+fn short_number(block: &block::Block) -> Option<usize> {
+    let others = block::others(block) | 1 << block::SIZE;
+    let sign = usize::from(block[0] == b'-');
+    let whole = (others >> sign).trailing_zeros() as usize;
+    let end = sign + whole;
+    if whole == 0 || (whole > 1 && block[sign] == b'0') {
+        return None;
+    }
+    match block.get(end)? {
+        b'e' | b'E' => None,
+        b'.' => {
+            let part = (others >> (end + 1)).trailing_zeros() as usize;
+            let end = end + 1 + part;
+            if part == 0 || matches!(block.get(end)?, b'e' | b'E') { None } else { Some(end) }
+        }
+        _ => Some(end),
+    }
+}
+
+#[inline(never)]
+fn long_number(input: &[u8], mut at: usize) -> Result<usize, Error> {
+    let byte = |at: usize| input.get(at).copied().unwrap_or(0);
+    if byte(at) == b'-' {
+        at += 1;
+    }
+    if byte(at) == b'0' {
+        at += 1;
+    } else {
+        at = digits(input, at)?;
+    }
+    if byte(at) == b'.' {
+        at = digits(input, at + 1)?;
+    }
+    if matches!(byte(at), b'e' | b'E') {
+        at += 1;
+        if matches!(byte(at), b'+' | b'-') {
+            at += 1;
+        }
+        at = digits(input, at)?;
+    }
+    Ok(at)
+}
+
+#[inline]
+fn digits(input: &[u8], start: usize) -> Result<usize, Error> {
+    let mut at = start;
+    while at < input.len() && input[at].is_ascii_digit() {
+        at += 1;
+    }
+    if at == start {
+        return Err(Error { what: "expected a digit", at });
+    }
+    Ok(at)
+}
+
+/// Where the value that begins at `at` ends, in `depth` objects and arrays; `None` where there is no value right there.
+#[inline]
+pub(super) fn value(input: &[u8], at: usize, depth: u32) -> Option<usize> {
+    match input.get(at)? {
+        b'"' => Some(string(input, at + 1).ok()?.0 + 1),
+        b'-' | b'0'..=b'9' => number(input, at).ok(),
+        b'n' if input[at..].first_chunk() == Some(b"null") => Some(at + 4),
+        b't' | b'f' | b'[' | b'{' => other(input, at, depth),
+        _ => None,
+    }
+}
+
+#[inline(never)]
+fn other(input: &[u8], at: usize, depth: u32) -> Option<usize> {
+    let mut scanner = Scanner { input, at, depth, fresh: false };
+    Some(scanner.skip().ok()?.end)
+}
