@@ -1,15 +1,63 @@
-//! The configuration once it has been checked: what the rest of the program reads. Knows no file and no network.
+//! The configuration once it has been checked: what the rest of the program reads. Knows no network.
+//!
+//! A file becomes a [`Config`] in one step, or a [`Report`] of everything that is wrong with it. Below: `file` reads the
+//! top level, `pipeline` and `clients` their tables, `across` compares them; `reader` is what they read with.
 
 use crate::policy::Policy;
 use crate::source::BatchLimit;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fmt, io};
+
+mod across;
+mod clients;
+mod file;
+mod machine;
+mod names;
+mod options;
+mod pipeline;
+mod reader;
+mod report;
+mod secret;
+mod security;
+#[cfg(test)]
+mod tests;
+mod units;
+
+pub use machine::Machine;
+pub use reader::similar;
+pub use report::{Problem, Report, Severity};
+pub use units::{duration_text, size_text};
+
+/// What a configuration is checked against, besides itself.
+pub trait Surroundings {
+    /// An environment variable.
+    fn variable(&self, name: &str) -> Option<String>;
+
+    /// The content of a file that has a secret.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn secret(&self, path: &Path) -> io::Result<String>;
+
+    /// The names of the files in the modules folder.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn modules(&self, folder: &Path) -> io::Result<Vec<String>>;
+
+    /// The processor's cores that may be used.
+    fn cores(&self) -> usize;
+
+    /// The host's name.
+    fn host(&self) -> String;
+}
 
 /// A whole configuration file.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// The folder of modules.
     pub modules: PathBuf,
@@ -27,6 +75,38 @@ pub struct Config {
     pub pipelines: Vec<Pipeline>,
 }
 
+impl Config {
+    /// Reads and checks a file on this machine. The second report has warnings, and modules that are not there.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file.
+    pub fn load(path: &Path) -> Result<(Self, Report), Report> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let help = match error.kind() {
+                io::ErrorKind::NotFound => "name the file with `-c FILE`; docs/configuration.md has examples",
+                _ => "it must be a readable text file in UTF-8",
+            };
+            Report::of_file(&name, format!("cannot read {name}: {error}"), vec![help.to_owned()])
+        })?;
+        let base = path.parent().unwrap_or(Path::new(""));
+        Self::parse(&name, &text, base, &Machine)
+    }
+
+    /// Checks a file's text. `name` is for messages; paths in it are relative to `base`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(
+        name: &str,
+        text: &str,
+        base: &Path,
+        surroundings: &dyn Surroundings,
+    ) -> Result<(Self, Report), Report> {
+        file::parse(name, text, base, surroundings)
+    }
+}
+
 /// How logs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -37,7 +117,7 @@ pub enum LogFormat {
 }
 
 /// One pipeline.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Pipeline {
     /// Its name: ASCII letters, digits, `-`, `_`.
     pub name: String,
@@ -68,8 +148,21 @@ pub struct KafkaClient {
     pub unreachable_after: Option<Duration>,
 }
 
+impl fmt::Debug for KafkaClient {
+    /// Names the options and shows none of their values: some are secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options: Vec<_> = self.options.keys().collect();
+        let Self { brokers, unreachable_after, .. } = self;
+        f.debug_struct("KafkaClient")
+            .field("brokers", brokers)
+            .field("options", &options)
+            .field("unreachable_after", unreachable_after)
+            .finish()
+    }
+}
+
 /// A consumer group's view of some topics.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct KafkaSource {
     /// The cluster.
     pub client: KafkaClient,
@@ -132,7 +225,7 @@ pub struct Limits {
 }
 
 /// Where rows go.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum Sink {
     /// A Kafka topic.
     Kafka(KafkaSink),
@@ -141,7 +234,7 @@ pub enum Sink {
 }
 
 /// A producer's view of some topics.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct KafkaSink {
     /// The cluster.
     pub client: KafkaClient,
@@ -165,7 +258,7 @@ pub enum Partitioning {
 }
 
 /// Where failed records go.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct DeadLetter {
     /// The cluster.
     pub client: KafkaClient,

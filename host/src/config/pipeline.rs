@@ -1,0 +1,260 @@
+//! Reads `[pipelines.NAME]`: its own keys, its chain, and which of its tables are there.
+
+use super::across::Draft;
+use super::clients;
+use super::reader::{Item, Place, Section, similar};
+use super::report::Severity;
+use super::{Limits, Pipeline, Sink, Stage};
+use crate::policy::{Action, Policy};
+use crate::source::BatchLimit;
+use serde_json::Value;
+use std::time::Duration;
+use toml::de::DeValue;
+
+const PIPELINE: [&str; 9] =
+    ["delivery", "workers", "batch", "commit_interval", "on", "source", "chain", "sink", "dead-letter"];
+const STAGE: [&str; 4] = ["module", "config", "limits", "on"];
+
+const ACTIONS: [(&str, Action); 3] =
+    [("dead-letter", Action::DeadLetter), ("skip", Action::Skip), ("stop", Action::Stop)];
+
+/// What people write instead of the actions.
+const OTHERS: [(&str, &str); 8] = [
+    ("drop", "skip"),
+    ("ignore", "skip"),
+    ("discard", "skip"),
+    ("dlq", "dead-letter"),
+    ("dead letter", "dead-letter"),
+    ("fail", "stop"),
+    ("error", "stop"),
+    ("abort", "stop"),
+];
+
+/// The folder of modules, where it can be read.
+pub(super) type Folder = Option<Vec<String>>;
+
+/// Reads one pipeline. What could not be read has a stand-in: the configuration is not used then.
+pub(super) fn pipeline(name: &str, section: &Section<'_>, unreachable: Option<Duration>, folder: &Folder) -> Draft {
+    section.only(&PIPELINE, |key, item| hint(key, item, name));
+    if let Some(item) = section.get("delivery") {
+        match item.is("exactly-once") {
+            true => item
+                .wrong("`exactly-once` is not in this version", "write \"at-least-once\", which is also the default"),
+            false => _ = item.word(&[("at-least-once", ())]),
+        }
+    }
+    let table = |key: &str, example: &str| match section.get(key) {
+        Some(item) => item.section(&format!("write `[pipelines.{name}.{key}]` and its keys below")),
+        None => {
+            let message = format!("the pipeline `{name}` has no {key}");
+            section.need(key, &message, &format!("add\n[pipelines.{name}.{key}]\n{example}"));
+            None
+        }
+    };
+    let source =
+        table("source", &format!("brokers = \"localhost:9092\"\ntopics = [\"{name}\"]\ngroup = \"edgemill-{name}\""));
+    let sink = table("sink", &format!("type = \"kafka\"\ntopic = \"{name}-out\""));
+    let dead_letter = section.get("dead-letter").and_then(|item| item.section("write `[pipelines.NAME.dead-letter]`"));
+
+    let source = match source {
+        Some(section) => clients::source(&section, unreachable),
+        None => clients::no_source(&section.place),
+    };
+    let cluster = &source.cluster;
+    let (sink, written) = sink.map_or((Sink::Stdout, Vec::new()), |section| clients::sink(&section, cluster));
+    let dead = dead_letter.map(|section| clients::dead_letter(&section, cluster));
+    let (dead_letter, dead_written) = dead.map_or((None, None), |(table, written)| (Some(table), written));
+    let chain = chain(section, name, section.has_like("dead-letter"), folder);
+
+    let batch = batch(section.get("batch"));
+    if let Some((stage, item)) = chain.iter().find(|(stage, _)| stage.limits.memory < 2 * batch.bytes) {
+        let message = format!("batches of this pipeline may not fit into the memory limit of `{}`", stage.module);
+        section.reader.warn(&item.place, message, &["make `limits.memory` at least four times `batch.bytes`"]);
+    }
+    let workers = section.get("workers").and_then(|item| item.count(1..=1024));
+    let interval = section.get("commit_interval").and_then(|item| item.duration(Duration::from_millis(10)));
+    let pipeline = Pipeline {
+        name: name.to_owned(),
+        workers: workers.unwrap_or_else(|| section.reader.surroundings.cores()),
+        batch,
+        commit_interval: interval.unwrap_or(Duration::from_secs(1)),
+        source: source.source,
+        chain: chain.into_iter().map(|(stage, _)| stage).collect(),
+        sink,
+        dead_letter,
+    };
+    Draft { topics: source.topics, group: source.group, written, dead_letter: dead_written, pipeline }
+}
+
+fn hint(key: &str, item: &Item<'_>, name: &str) -> Option<String> {
+    match key {
+        "modules" | "transforms" | "module" => {
+            return Some(format!(
+                "write a table for each module:\n[[pipelines.{name}.chain]]\nmodule = \"flatten-flights.wasm\""
+            ));
+        }
+        "exactly_once" | "delivery_guarantee" => return Some("write `delivery = \"at-least-once\"`".to_owned()),
+        _ => {}
+    }
+    if similar(key, &PIPELINE).is_some() { None } else { clients::hint(key, item) }
+}
+
+fn batch(item: Option<Item<'_>>) -> BatchLimit {
+    let mut limit = BatchLimit { records: 1024, bytes: 1 << 20 };
+    if let Some(section) = item.and_then(|item| item.section("write `batch = { records = 1024, bytes = \"1 MiB\" }`")) {
+        section.only(&["records", "bytes"], |_, _| None);
+        if let Some(records) = section.get("records").and_then(|item| item.count(1..=100_000)) {
+            limit.records = records;
+        }
+        if let Some(bytes) = section.get("bytes").and_then(|item| item.size(1 << 10..=256 << 20)) {
+            limit.bytes = bytes;
+        }
+    }
+    limit
+}
+
+fn chain<'a>(pipeline: &Section<'a>, name: &str, has_dead_letter: bool, folder: &Folder) -> Vec<(Stage, Item<'a>)> {
+    let on = pipeline.get("on");
+    let default = policy(on.clone(), Policy { reject: Action::DeadLetter, fault: Action::DeadLetter });
+    let example =
+        format!("write a table for each module:\n[[pipelines.{name}.chain]]\nmodule = \"flatten-flights.wasm\"");
+    let items = match pipeline.get("chain") {
+        Some(item) => item.list(&example).unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let mut stages = Vec::new();
+    let mut silent: Option<Place> = None;
+    for item in items {
+        if let Some(file) = item.value.as_str() {
+            let help = format!("write a table for each module:\n[[pipelines.{name}.chain]]\nmodule = {file:?}");
+            item.wrong("a module's name stands in a table", &help);
+            continue;
+        }
+        let Some(section) = item.section(&example) else {
+            continue;
+        };
+        section.only(&STAGE, |key, _| (key == "name").then(|| "did you mean `module`?".to_owned()));
+        let own = section.get("on");
+        let stage = Stage {
+            module: module(&section, &example, folder).unwrap_or_default(),
+            config: section.get("config").and_then(|item| json(&item)).unwrap_or(Value::Null),
+            limits: limits(section.get("limits")),
+            policy: policy(own.clone(), default),
+        };
+        let says = |action| stage.policy.reject == action || stage.policy.fault == action;
+        if says(Action::DeadLetter) && !has_dead_letter && silent.is_none() {
+            silent = Some(own.or(on.clone()).map_or(section.place.clone(), |item| item.key));
+        }
+        stages.push((stage, item));
+    }
+    if let Some(place) = silent {
+        let help = format!(
+            "add a topic for them:\n[pipelines.{name}.dead-letter]\ntopic = \"{name}.dead-letter\"\nor say what else is done with \
+             them, in `[pipelines.{name}]`:\non = {{ reject = \"skip\", fault = \"stop\" }}"
+        );
+        let message = "records that fail go to the dead-letter topic, and there is none";
+        pipeline.reader.error(&place, message, &[&help]);
+    }
+    stages
+}
+
+fn policy(item: Option<Item<'_>>, default: Policy) -> Policy {
+    let mut policy = default;
+    let example = "write `on = { reject = \"dead-letter\", fault = \"dead-letter\" }`";
+    if let Some(section) = item.and_then(|item| item.section(example)) {
+        section.only(&["reject", "fault"], |key, _| {
+            let class = ["trap", "timeout", "memory", "output", "refused"].contains(&key);
+            class.then(|| "this version has one action for all of them: `fault`".to_owned())
+        });
+        let action = |key: &str| section.get(key).and_then(|item| item.word_or(&ACTIONS, &OTHERS));
+        policy = Policy {
+            reject: action("reject").unwrap_or(policy.reject),
+            fault: action("fault").unwrap_or(policy.fault),
+        };
+    }
+    policy
+}
+
+fn limits(item: Option<Item<'_>>) -> Limits {
+    let mut limits = Limits { memory: 64 << 20, time: Some(Duration::from_secs(1)) };
+    if let Some(section) =
+        item.and_then(|item| item.section("write `limits = { memory = \"64 MiB\", time = \"1 s\" }`"))
+    {
+        section.only(&["memory", "time"], |_, _| None);
+        // a module of WebAssembly addresses 4 GiB at the most
+        if let Some(memory) = section.get("memory").and_then(|item| item.size(1 << 20..=4 << 30)) {
+            limits.memory = memory;
+        }
+        match section.get("time") {
+            Some(item) if item.is("none") => limits.time = None,
+            Some(item) => limits.time = item.duration(Duration::from_millis(1)).or(limits.time),
+            None => {}
+        }
+    }
+    limits
+}
+
+fn module(section: &Section<'_>, example: &str, folder: &Folder) -> Option<String> {
+    let Some(item) = section.get("module") else {
+        section.reader.error(&section.place, "a part of the chain has no `module`", &[example]);
+        return None;
+    };
+    let text = item.text()?;
+    let name = text.value.as_str();
+    if name.contains(['/', '\\']) {
+        let file = name.rsplit(['/', '\\']).next().unwrap_or_default();
+        item.wrong(
+            format!("{} is a path", text.shown()),
+            &format!("write the file's name, `module = \"{file}\"`; the folder is the key `modules` at the top"),
+        );
+        return None;
+    }
+    if !name.ends_with(".wasm") {
+        let help = match name.contains('.') {
+            true => "a module is a file of WebAssembly, whose name ends in .wasm".to_owned(),
+            false => format!("did you mean \"{name}.wasm\"?"),
+        };
+        item.wrong(format!("{} is not the name of a module", text.shown()), &help);
+        return None;
+    }
+    if let Some(files) = folder.as_ref().filter(|files| !files.iter().any(|file| file == name)) {
+        let modules: Vec<&str> = files.iter().map(String::as_str).filter(|file| file.ends_with(".wasm")).collect();
+        let help = match (similar(name, &modules), modules.is_empty()) {
+            (Some(name), _) => format!("did you mean \"{name}\"?"),
+            (None, true) => "there is no module in that folder; `make modules` builds those that ship".to_owned(),
+            (None, false) => format!("the folder has {}", modules.join(", ")),
+        };
+        let message = format!("the module {} is not in the modules folder", text.shown());
+        item.reader.add(Severity::Absent, &item.place, message, &[&help]);
+    }
+    Some(text.value)
+}
+
+/// A module's own configuration as JSON. Variables are not put in: what a module is given is what is written.
+fn json(item: &Item<'_>) -> Option<Value> {
+    match item.value {
+        DeValue::String(text) => Some(Value::String(text.to_string())),
+        DeValue::Boolean(flag) => Some(Value::Bool(*flag)),
+        DeValue::Integer(_) => match super::reader::integer(item.value) {
+            Some(number) => Some(number.into()),
+            None => refuse(item, "a number beyond 64 bits", "write it as a string"),
+        },
+        DeValue::Float(number) => {
+            let number = number.as_str().parse().ok().and_then(serde_json::Number::from_f64);
+            number.map_or_else(|| refuse(item, "JSON has no such number", "write it as a string"), |n| Some(n.into()))
+        }
+        DeValue::Datetime(_) => refuse(item, "JSON has no dates", "write it as a string, in quotes"),
+        // all of them, and only then whether one is missing: every problem is told
+        DeValue::Array(_) => item.list("")?.iter().map(json).collect::<Vec<_>>().into_iter().collect(),
+        DeValue::Table(_) => {
+            let items = item.section("")?.items();
+            let values: Vec<_> = items.iter().map(|(key, item)| (*key, json(item))).collect();
+            values.into_iter().map(|(key, value)| Some((key.to_owned(), value?))).collect()
+        }
+    }
+}
+
+fn refuse(item: &Item<'_>, message: &str, help: &str) -> Option<Value> {
+    item.wrong(message, help);
+    None
+}

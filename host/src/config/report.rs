@@ -1,0 +1,220 @@
+//! What is wrong with a configuration file, for a person: every problem with its line, a caret and the remedy.
+//! Never shows the value of a secret, wherever the problem is.
+
+use std::fmt::{self, Write};
+use std::ops::Range;
+
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The configuration cannot be used.
+    Error,
+    /// A module's file is not there: an error for `check`, a warning for `run`, which may have kept a copy.
+    Absent,
+    /// It can be used, and probably does not do what was meant.
+    Warning,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The key, as `pipelines.flights.source.topics`; may be empty.
+    pub path: String,
+    /// Where it is in the file, in bytes.
+    pub span: Option<Range<usize>>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do; none where the message says it.
+    pub help: Vec<String>,
+}
+
+/// Everything that is wrong with one file.
+#[derive(Clone)]
+pub struct Report {
+    file: String,
+    /// The file's text without its secrets.
+    text: String,
+    problems: Vec<Problem>,
+}
+
+impl Report {
+    /// Makes a report over a file's text, in which the spans of `secrets` are blotted out.
+    pub fn new(file: &str, text: &str, secrets: &[Range<usize>], mut problems: Vec<Problem>) -> Self {
+        problems.sort_by_key(|problem| problem.span.as_ref().map_or(usize::MAX, |span| span.start));
+        Self { file: file.to_owned(), text: blot(text, secrets), problems }
+    }
+
+    /// A report of one problem that has no place in the file.
+    pub fn of_file(file: &str, message: String, help: Vec<String>) -> Self {
+        let problem = Problem { severity: Severity::Error, path: String::new(), span: None, message, help };
+        Self { file: file.to_owned(), text: String::new(), problems: vec![problem] }
+    }
+
+    /// The problems, in the file's order.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// Whether the configuration cannot be used.
+    pub fn has_errors(&self) -> bool {
+        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+    }
+
+    /// Takes modules that are not there for errors.
+    pub fn absent_as_errors(mut self) -> Self {
+        for problem in &mut self.problems {
+            if problem.severity == Severity::Absent {
+                problem.severity = Severity::Error;
+            }
+        }
+        self
+    }
+
+    /// The line and column of a problem, both from 1; a column counts characters.
+    pub fn place(&self, problem: &Problem) -> Option<(usize, usize)> {
+        let start = problem.span.as_ref()?.start.min(self.text.len());
+        let before = self.text.get(..start)?;
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Some((before.matches('\n').count() + 1, before[line_start..].chars().count() + 1))
+    }
+
+    /// The report as text, with terminal colours or without.
+    pub fn render(&self, colours: bool) -> String {
+        let mut out = String::new();
+        let style = if colours { &COLOURS } else { &PLAIN };
+        for problem in &self.problems {
+            // writing to a string cannot fail
+            let _ = self.render_problem(&mut out, problem, style);
+        }
+        let _ = writeln!(out, "{}", self.summary());
+        out
+    }
+
+    /// How many problems there are, in a line.
+    pub fn summary(&self) -> String {
+        let errors = self.problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+        let warnings = self.problems.len() - errors;
+        let count = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+        match (errors, warnings) {
+            (0, 0) => format!("{}: no problems", self.file),
+            (_, 0) => format!("{}: {}", self.file, count(errors, "problem")),
+            (0, _) => format!("{}: {}", self.file, count(warnings, "warning")),
+            _ => format!("{}: {}, {}", self.file, count(errors, "problem"), count(warnings, "warning")),
+        }
+    }
+
+    fn render_problem(&self, out: &mut String, problem: &Problem, style: &Style) -> fmt::Result {
+        let (word, colour) = match problem.severity {
+            Severity::Error => ("error", style.error),
+            Severity::Absent | Severity::Warning => ("warning", style.warning),
+        };
+        let Style { strong, faint, end, .. } = style;
+        writeln!(out, "{colour}{word}{end}{strong}: {}{end}", problem.message)?;
+        let margin = match (self.place(problem), &problem.span) {
+            (Some((line, column)), Some(span)) => {
+                let excerpt = Excerpt::new(&self.text, span);
+                let margin = " ".repeat(line.to_string().len());
+                let key = if problem.path.is_empty() { String::new() } else { format!("  ({})", problem.path) };
+                writeln!(out, "{margin}{faint}-->{end} {}:{line}:{column}{key}", self.file)?;
+                writeln!(out, "{margin} {faint}|{end}")?;
+                writeln!(out, "{}", format!("{faint}{line} |{end} {}", excerpt.line).trim_end())?;
+                let indent = " ".repeat(excerpt.indent);
+                writeln!(out, "{margin} {faint}|{end} {indent}{colour}{}{end}", "^".repeat(excerpt.width))?;
+                margin
+            }
+            _ => {
+                writeln!(out, " {faint}-->{end} {}", self.file)?;
+                " ".to_owned()
+            }
+        };
+        for help in &problem.help {
+            for (index, line) in help.lines().enumerate() {
+                let lead = if index == 0 { "= help:" } else { "       " };
+                writeln!(out, "{}", format!("{margin} {faint}{lead}{end} {line}").trim_end())?;
+            }
+        }
+        writeln!(out)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Report {}
+
+struct Style {
+    error: &'static str,
+    warning: &'static str,
+    strong: &'static str,
+    faint: &'static str,
+    end: &'static str,
+}
+
+const PLAIN: Style = Style { error: "", warning: "", strong: "", faint: "", end: "" };
+const COLOURS: Style =
+    Style { error: "\x1b[1;31m", warning: "\x1b[1;33m", strong: "\x1b[1m", faint: "\x1b[1;34m", end: "\x1b[0m" };
+
+/// As much of a line as fits, with the caret's place in it.
+struct Excerpt {
+    line: String,
+    indent: usize,
+    width: usize,
+}
+
+impl Excerpt {
+    const WIDEST: usize = 110;
+
+    fn new(text: &str, span: &Range<usize>) -> Self {
+        let start = span.start.min(text.len());
+        let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
+        let line: Vec<char> =
+            text[line_start..line_end].chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let indent = text[line_start..start].chars().count();
+        let end = span.end.clamp(start, line_end);
+        let width = text[start..end].chars().count().max(1);
+        if line.len() <= Self::WIDEST {
+            return Self { line: line.iter().collect::<String>().trim_end().to_owned(), indent, width };
+        }
+        let from = indent.saturating_sub(Self::WIDEST / 3).min(line.len());
+        let to = (from + Self::WIDEST).min(line.len());
+        let (before, after) = (if from > 0 { "…" } else { "" }, if to < line.len() { "…" } else { "" });
+        let shown: String = line[from..to].iter().collect();
+        let indent = indent - from + usize::from(from > 0);
+        Self {
+            line: format!("{before}{shown}{after}"),
+            indent,
+            width: width.min(Self::WIDEST + 1 - indent.min(Self::WIDEST)),
+        }
+    }
+}
+
+/// Writes `*` over the spans, byte for byte, so that every other span stays where it is.
+fn blot(text: &str, spans: &[Range<usize>]) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    for span in spans {
+        for byte in bytes.get_mut(span.clone()).into_iter().flatten() {
+            if *byte != b'\n' {
+                *byte = b'*';
+            }
+        }
+    }
+    // spans are whole TOML values, so that characters stay whole; where one is not, nothing is shown
+    String::from_utf8(bytes).unwrap_or_default()
+}

@@ -1,0 +1,124 @@
+//! What makes a connection secure: whether librdkafka's `security.*`, `sasl.*` and `ssl.*` options fit together.
+
+use super::options::Options;
+use super::reader::{Place, Reader, similar};
+
+const SASL: &str = "`\"security.protocol\" = \"SASL_SSL\"`, or \"SASL_PLAINTEXT\" where the broker has no TLS";
+
+/// Whether an option says how to connect, so that it goes wherever the brokers go.
+pub(super) fn is_connection(name: &str) -> bool {
+    ["security.", "sasl.", "ssl.", "enable.ssl.", "https.ca.", "broker.address.family", "client.dns.lookup"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
+
+/// What to write for a word that is none of these.
+pub(super) fn word_help(value: &str, words: &[&str]) -> String {
+    if value.eq_ignore_ascii_case("SASL") {
+        return "write \"SASL_SSL\", or \"SASL_PLAINTEXT\" where the broker has no TLS".to_owned();
+    }
+    match similar(value, words) {
+        Some(word) => format!("did you mean \"{word}\"?"),
+        None => format!("it is one of {}", words.join(", ")),
+    }
+}
+
+/// Checks the options of one client. `at` is where a missing one belongs.
+pub(super) fn check(reader: &Reader<'_>, options: &Options, at: &Place) {
+    let protocol = options.get("security.protocol");
+    let protocol_name = protocol.map_or("plaintext".to_owned(), |given| given.value.to_ascii_lowercase());
+    let known = ["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"].contains(&protocol_name.as_str());
+    let mechanism = check_mechanism(reader, options);
+    if !known {
+        return;
+    }
+    if !protocol_name.starts_with("sasl") {
+        if let Some((name, given)) = options.iter().find(|(name, _)| name.starts_with("sasl.")) {
+            let why = match protocol {
+                Some(_) => {
+                    format!("`{name}` has no effect with security.protocol {}", protocol_name.to_ascii_uppercase())
+                }
+                None => format!("`{name}` has no effect without a security.protocol"),
+            };
+            reader.error(&given.key, why, &[&format!("add {SASL}")]);
+        }
+    } else {
+        let at = protocol.map_or(at, |given| &given.place);
+        match mechanism {
+            Mechanism::Missing => reader.error(
+                at,
+                "a security.protocol with SASL, but no `sasl.mechanism`",
+                &["add `\"sasl.mechanism\" = \"PLAIN\"`, or SCRAM-SHA-256 or SCRAM-SHA-512, as the broker has it"],
+            ),
+            Mechanism::Password => {
+                for name in ["sasl.username", "sasl.password"].into_iter().filter(|name| !options.contains_key(*name)) {
+                    let variable = name.to_ascii_uppercase().replace('.', "_");
+                    reader.error(
+                        at,
+                        format!("`{name}` is missing"),
+                        &[&format!("add `\"{name}\" = \"${{{variable}}}\"`")],
+                    );
+                }
+            }
+            Mechanism::Refused => {}
+        }
+    }
+    if !protocol_name.ends_with("ssl") {
+        if let Some((name, given)) = options.iter().find(|(name, _)| name.starts_with("ssl.")) {
+            let upper = protocol_name.to_ascii_uppercase();
+            reader.warn(
+                &given.key,
+                format!("`{name}` has no effect with security.protocol {upper}"),
+                &["write \"SSL\" or \"SASL_SSL\" where the broker has TLS"],
+            );
+        }
+    }
+    let key = ["ssl.key.location", "ssl.key.pem"];
+    let certificate = ["ssl.certificate.location", "ssl.certificate.pem"];
+    for (ones, others) in [(key, certificate), (certificate, key)] {
+        let given = ones.iter().find_map(|name| options.get_key_value(*name));
+        if let (Some((name, given)), false) = (given, others.iter().any(|name| options.contains_key(*name))) {
+            let help = format!("a client's certificate has both: add `{}`", others[0]);
+            reader.error(&given.key, format!("`{name}` without `{}`", others[0]), &[&help]);
+        }
+    }
+}
+
+enum Mechanism {
+    Missing,
+    /// One that takes a user's name and a password.
+    Password,
+    /// It was told what is wrong with it.
+    Refused,
+}
+
+fn check_mechanism(reader: &Reader<'_>, options: &Options) -> Mechanism {
+    let Some((name, given)) =
+        ["sasl.mechanism", "sasl.mechanisms"].iter().find_map(|name| options.get_key_value(*name))
+    else {
+        return Mechanism::Missing;
+    };
+    let refuse = |what: &str, help: &str| {
+        reader.error(&given.place, format!("{} is {what} `{name}`", given.shown()), &[help]);
+        Mechanism::Refused
+    };
+    let passwords = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
+    let upper = given.value.to_ascii_uppercase();
+    match given.value.as_str() {
+        _ if given.unread => Mechanism::Refused,
+        value if passwords.contains(&value) => Mechanism::Password,
+        "GSSAPI" => {
+            refuse("Kerberos, which this version cannot do, as a", "it can do PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512")
+        }
+        "OAUTHBEARER" => {
+            refuse("something this version cannot do as a", "it can do PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512")
+        }
+        _ if upper == "PLAINTEXT" => {
+            refuse("no value of", "did you mean \"PLAIN\"? (PLAINTEXT is a security.protocol without SASL and TLS)")
+        }
+        _ if passwords.contains(&upper.as_str()) => {
+            refuse("no value of", &format!("write it in capitals: \"{upper}\""))
+        }
+        _ => refuse("no value of", &word_help(&upper, &passwords)),
+    }
+}
