@@ -19,10 +19,14 @@ struct State<T> {
     columns: Columns,
     /// The input buffer, in words because the host wants multiples of 8.
     input: Vec<u64>,
-    outputs: [u32; 32],
+    outputs: Table<32>,
     error: String,
-    text: [u32; 2],
+    text: Table<2>,
 }
+
+/// A table of fields: the host wants it at a multiple of 8.
+#[repr(C, align(8))]
+struct Table<const FIELDS: usize>([u32; FIELDS]);
 
 // SAFETY: wasm32-unknown-unknown without atomics has one thread.
 unsafe impl<T> Sync for Door<T> {}
@@ -36,9 +40,9 @@ impl<T: Transform> Door<T> {
                 transform: None,
                 columns: Columns::new(),
                 input: Vec::new(),
-                outputs: [0; 32],
+                outputs: Table([0; 32]),
                 error: String::new(),
-                text: [0; 2],
+                text: Table([0; 2]),
             }),
         }
     }
@@ -73,8 +77,8 @@ impl<T: Transform> Door<T> {
             Ok(made) => state.transform = Some(made),
             Err(error) => {
                 state.error = error;
-                state.text = [address(state.error.as_bytes()), state.error.len() as u32];
-                return address(&state.text);
+                state.text = Table([address(state.error.as_bytes()), state.error.len() as u32]);
+                return address(&state.text.0);
             }
         }
         0
@@ -82,7 +86,7 @@ impl<T: Transform> Door<T> {
 
     /// Takes the address of a batch, returns that of the outputs.
     pub fn transform(&self, batch: u32) -> u32 {
-        let State { transform, columns, outputs, .. } = self.state();
+        let State { transform, columns, outputs: Table(outputs), .. } = self.state();
         outputs.fill(0);
         let Some(transform) = transform else {
             let error = "transform was called before configure";
