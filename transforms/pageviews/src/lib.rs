@@ -1,6 +1,6 @@
 //! Checks page views and gives each an `_id`. The README has the rules.
 
-use edgemill_guest::json::Scanner;
+use edgemill_guest::json::Paths;
 use edgemill_guest::{Buffer, Outputs, Record, Reject, Result, Transform, export};
 use serde::Deserialize;
 use std::fmt::Write;
@@ -33,6 +33,7 @@ fn content() -> Vec<Part> {
 /// The transform.
 pub struct PageViews {
     id: Vec<Part>,
+    paths: Paths,
 }
 
 /// A checked page view; the texts are JSON as it stands in the source, without quotes.
@@ -49,7 +50,11 @@ impl Transform for PageViews {
         if config.id.is_empty() {
             return Err("id has no parts: name some of userid, pageid, viewtime, topic, partition, offset".into());
         }
-        Ok(PageViews { id: config.id })
+        let mut paths = Paths::new();
+        for name in ["viewtime", "userid", "pageid"] {
+            paths.add(&[name])?;
+        }
+        Ok(PageViews { id: config.id, paths })
     }
 
     fn transform(&mut self, record: &Record<'_>, out: &mut Outputs<'_>) -> Result {
@@ -57,7 +62,7 @@ impl Transform for PageViews {
             out.keep();
             return Ok(());
         };
-        let view = PageView::read(value)?;
+        let view = PageView::read(value, &mut self.paths)?;
         let mut out = out.value();
         out.push_str("{\"_id\":\"");
         self.write_id(&view, record, &mut out);
@@ -93,35 +98,24 @@ impl PageViews {
 
 impl<'a> PageView<'a> {
     /// Where a name repeats the last one counts, as in most parsers.
-    fn read(text: &'a [u8]) -> Result<PageView<'a>> {
-        let (mut viewtime, mut userid, mut pageid) = (None, None, None);
-        let mut scanner = Scanner::new(text);
-        scanner.begin_object()?;
-        while let Some(name) = scanner.next_name()? {
-            let slot = match &*name.unescaped_bytes() {
-                b"viewtime" => &mut viewtime,
-                b"userid" => &mut userid,
-                b"pageid" => &mut pageid,
-                _ => {
-                    scanner.skip()?;
-                    continue;
-                }
-            };
-            *slot = Some(&text[scanner.skip()?]);
-        }
-        scanner.end()?;
+    fn read(text: &'a [u8], paths: &mut Paths) -> Result<PageView<'a>> {
+        let places = paths.find(text)?;
+        let value = |at: usize| places[at].range().map(|range| &text[range]);
         Ok(PageView {
-            viewtime: integer("viewtime", viewtime)?,
-            userid: string("userid", userid)?,
-            pageid: string("pageid", pageid)?,
+            viewtime: integer("viewtime", value(0))?,
+            userid: string("userid", value(1))?,
+            pageid: string("pageid", value(2))?,
         })
     }
 }
 
 fn integer<'a>(name: &str, value: Option<&'a [u8]>) -> Result<&'a [u8]> {
     let value = present(name, value)?;
-    let parsed = std::str::from_utf8(value).map(str::parse::<i64>);
-    match parsed {
+    // So few digits are always in range, and a JSON number of digits alone is an integer.
+    if value.len() < 18 && value.iter().all(u8::is_ascii_digit) {
+        return Ok(value);
+    }
+    match std::str::from_utf8(value).map(str::parse::<i64>) {
         Ok(Ok(_)) if value != b"-0" => Ok(value),
         _ => Err(Reject::new("wrong-type", format!("field {name}: expected an integer of 64 bits"))),
     }
@@ -142,3 +136,6 @@ fn present<'a>(name: &str, value: Option<&'a [u8]>) -> Result<&'a [u8]> {
 }
 
 export!(PageViews);
+
+#[cfg(test)]
+mod tests;
