@@ -6,7 +6,7 @@ use crate::kafka::mock::EmbeddedBroker;
 use crate::service::Service;
 use crate::worker::status::State;
 use anyhow::{Context, Result, anyhow, bail};
-use feed::Feed;
+use feed::{Expected, Feed};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -76,7 +76,8 @@ fn show(service: &Service, brokers: &str, folder: &Folder, options: &Options) ->
     wait_for_group(service)?;
     let mut feed = Feed::start(brokers, options.seconds)?;
     let mut tally = Tally::start(brokers, feed.expected())?;
-    let bar = bar(feed.expected());
+    let Expected { flights, page_views } = feed.expected();
+    let bar = bar(flights + page_views);
     let started = Instant::now();
     let swap_at = Duration::from_secs(options.seconds) / 2;
     let mut swapped: Option<Duration> = None;

@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 /// Rows shown before and after the swap.
 const SHOWN: usize = 3;
 
+/// How long after the swap rows are shown again.
+const SAMPLE_AFTER: Duration = Duration::from_secs(1);
+
 pub(super) struct Tally {
     tail: Tail,
     flights: Vec<u32>,
@@ -22,6 +25,7 @@ pub(super) struct Tally {
     seen: u64,
     last: Instant,
     samples: Vec<String>,
+    sample_from: Instant,
 }
 
 impl Tally {
@@ -33,7 +37,7 @@ impl Tally {
         let tail = Tail::new(&client(brokers), &partitions, &Wake::new()?).map_err(|error| anyhow!(error))?;
         let (flights, page_views) = (vec![0; expected.flights as usize], vec![0; expected.page_views as usize]);
         let dead = vec![0; expected.flights as usize];
-        Ok(Self { tail, flights, page_views, dead, seen: 0, last: Instant::now(), samples: Vec::new() })
+        Ok(Self { tail, flights, page_views, dead, seen: 0, last: Instant::now(), samples: Vec::new(), sample_from: Instant::now() })
     }
 
     /// Counts everything there is now.
@@ -54,7 +58,7 @@ impl Tally {
                     self.last = Instant::now();
                 }
             }
-            if batch.topic == FARES && self.samples.len() < SHOWN {
+            if batch.topic == FARES && self.samples.len() < SHOWN && Instant::now() >= self.sample_from {
                 let values = batch.values.iter().flatten().map(|value| String::from_utf8_lossy(value).into_owned());
                 self.samples.extend(values.take(SHOWN - self.samples.len()));
             }
@@ -84,9 +88,9 @@ impl Tally {
 
     /// Forgets the rows shown so far; the next ones are shown next.
     pub(super) fn new_sample(&mut self) {
-        // what is in the topic by now was made before the swap
-        self.read();
         self.samples.clear();
+        // by then, what was made before the swap has been read
+        self.sample_from = Instant::now() + SAMPLE_AFTER;
     }
 
     fn lost(&self) -> usize {
