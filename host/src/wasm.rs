@@ -1,9 +1,10 @@
 //! WebAssembly: compiles modules and makes live guests of them, at two doors (`core`, `component`) with one meaning.
 //!
-//! The only place that knows wasmtime. `unsafe` is in `cache`, where compiled modules are loaded.
+//! The only place that knows wasmtime. `unsafe` is in `compile`, where compiled modules are taken from the cache.
 
 use crate::config::Limits;
 use crate::modules::{LoadError, Module};
+use cache::Cache;
 use serde_json::Value;
 use settings::Checks;
 use sha2::{Digest, Sha256};
@@ -12,8 +13,11 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use ticker::Ticker;
 
+mod cache;
+mod compile;
 mod core;
 mod guest;
+mod inspect;
 mod journal;
 mod lifted;
 mod limits;
@@ -22,6 +26,8 @@ mod ticker;
 
 #[cfg(test)]
 mod tests;
+
+pub use inspect::{Door, Import, Inspection, MemorySize, inspect};
 
 /// The version of the contract that this host speaks.
 pub const CONTRACT: &str = "0.1.0";
@@ -42,6 +48,7 @@ struct Shared {
     timed: Runtime,
     /// For modules without a limit of time: made when the first such module comes.
     untimed: OnceLock<Runtime>,
+    cache: Option<Cache>,
     _ticker: Ticker,
 }
 
@@ -73,20 +80,15 @@ struct Loading<'a> {
 pub struct EngineError(String);
 
 impl Engine {
-    /// Makes an engine that keeps compiled modules in the folder `cache`, where there is one.
+    /// Makes an engine that keeps compiled modules in `compiled`, a folder in the folder `state`, where there is one.
     ///
     /// # Errors
     /// The machine cannot run WebAssembly, or others may write to the folder.
-    pub fn new(_cache: Option<&Path>) -> Result<Self, EngineError> {
+    pub fn new(state: Option<&Path>) -> Result<Self, EngineError> {
+        let cache = state.map(|state| Cache::open(state.join("compiled"))).transpose().map_err(EngineError)?;
         let timed = Runtime::new(Checks::Time).map_err(|error| EngineError(format!("{error:#}")))?;
         let ticker = Ticker::start(timed.engine.weak()).map_err(|error| EngineError(error.to_string()))?;
-        Ok(Self {
-            shared: Arc::new(Shared {
-                timed,
-                untimed: OnceLock::new(),
-                _ticker: ticker,
-            }),
-        })
+        Ok(Self { shared: Arc::new(Shared { timed, untimed: OnceLock::new(), cache, _ticker: ticker }) })
     }
 
     /// Makes a module of a file's bytes: compiles it, and makes an instance to see that it works.
@@ -95,15 +97,11 @@ impl Engine {
     /// Which step failed, and why. The module is not usable.
     // Promise: keep
     pub fn load(&self, name: &str, bytes: &[u8], config: &Value, limits: Limits) -> Result<Arc<dyn Module>, LoadError> {
+        let inspection = inspect(bytes)?;
+        inspection.check()?;
         let runtime = self.runtime(limits)?;
-        let what = Loading {
-            name,
-            hash: sha256_hex(bytes),
-            config,
-            limits,
-        };
-        let module = wasmtime::Module::from_binary(&runtime.engine, bytes)
-            .map_err(|error| LoadError::new("compile", format!("{error:#}")))?;
+        let what = Loading { name, hash: inspection.sha256, config, limits };
+        let module = compile::compile(&runtime.engine, self.shared.cache.as_ref(), &what.hash, bytes)?;
         core::CoreModule::load(&runtime.core, &module, what)
     }
 
@@ -121,9 +119,12 @@ impl Engine {
 
 /// SHA-256 of bytes, in hexadecimal.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    let mut hex = String::with_capacity(64);
-    for byte in Sha256::digest(bytes) {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

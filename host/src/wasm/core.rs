@@ -31,27 +31,21 @@ pub(super) struct State {
 // Promise: closed
 pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
-    linker.func_wrap(
-        LOG,
-        "log",
-        |mut caller: Caller<'_, State>, level: i32, at: u32, size: u32| {
-            let known = caller.data().memory;
-            // a start function may log before the memory was looked up
-            let memory = known.or_else(|| caller.get_export("memory")?.into_memory());
-            let Some(memory) = memory else {
-                return Err(Breach("log: the module has no memory".to_owned()).into());
-            };
-            let (memory, state) = memory.data_and_store_mut(&mut caller);
-            let message = (at as usize)
-                .checked_add(size as usize)
-                .and_then(|end| memory.get(at as usize..end));
-            let Some(message) = message else {
-                return Err(Breach(format!("log: {size} bytes at {at} end outside of the memory")).into());
-            };
-            state.guest.log(Level::from_number(level), message);
-            Ok(())
-        },
-    )?;
+    linker.func_wrap(LOG, "log", |mut caller: Caller<'_, State>, level: i32, at: u32, size: u32| {
+        let known = caller.data().memory;
+        // a start function may log before the memory was looked up
+        let memory = known.or_else(|| caller.get_export("memory")?.into_memory());
+        let Some(memory) = memory else {
+            return Err(Breach("log: the module has no memory".to_owned()).into());
+        };
+        let (memory, state) = memory.data_and_store_mut(&mut caller);
+        let message = (at as usize).checked_add(size as usize).and_then(|end| memory.get(at as usize..end));
+        let Some(message) = message else {
+            return Err(Breach(format!("log: {size} bytes at {at} end outside of the memory")).into());
+        };
+        state.guest.log(Level::from_number(level), message);
+        Ok(())
+    })?;
     Ok(linker)
 }
 
@@ -76,9 +70,7 @@ impl CoreModule {
         what: Loading<'_>,
     ) -> Result<Arc<dyn Module>, LoadError> {
         check_exports(module)?;
-        let ready = linker
-            .instantiate_pre(module)
-            .map_err(|error| LoadError::new("link", format!("{error:#}")))?;
+        let ready = linker.instantiate_pre(module).map_err(|error| LoadError::new("link", format!("{error:#}")))?;
         let module = Self {
             name: what.name.to_owned(),
             hash: what.hash,

@@ -27,12 +27,7 @@ pub(super) struct Breach(pub(super) String);
 
 impl Guest {
     pub(super) fn new(limits: &Limits, journal: Journal) -> Self {
-        Self {
-            limiter: Limiter::new(limits.memory),
-            journal,
-            time: Time::new(limits),
-            last_error: None,
-        }
+        Self { limiter: Limiter::new(limits.memory), journal, time: Time::new(limits), last_error: None }
     }
 
     /// Begins a call. Returns its deadline in ticks, where there is one.
@@ -61,16 +56,10 @@ impl Guest {
                 Call::Batch(0 | 1) => format!("took longer than {allowed:?}"),
                 Call::Batch(records) => format!("a call with {records} records took longer than {allowed:?}"),
             };
-            return Fault {
-                class: Class::Timeout,
-                message,
-            };
+            return Fault { class: Class::Timeout, message };
         }
         if let Some(breach) = error.downcast_ref::<Breach>() {
-            return Fault {
-                class: Class::Output,
-                message: breach.0.clone(),
-            };
+            return Fault { class: Class::Output, message: breach.0.clone() };
         }
         let mut message = match trap {
             Some(trap) => words(trap).to_owned(),
@@ -83,37 +72,25 @@ impl Guest {
             describe(backtrace, &mut message);
         }
         match self.limiter.refusal() {
-            Some(refusal) => Fault {
-                class: Class::Memory,
-                message: format!("{refusal}; then {message}"),
-            },
-            None => Fault {
-                class: Class::Trap,
-                message,
-            },
+            Some(refusal) => Fault { class: Class::Memory, message: format!("{refusal}; then {message}") },
+            None => Fault { class: Class::Trap, message },
         }
     }
 
-    /// A fault for a batch that does not fit into the guest.
+    /// A fault for an input that does not fit into the guest.
     pub(super) fn too_large(&self, size: u64) -> Fault {
         let message = format!(
-            "a batch of {} does not fit, limits.memory is {}",
+            "no memory for {} of input, limits.memory is {}",
             bytes(usize::try_from(size).unwrap_or(usize::MAX)),
             bytes(self.limiter.limit())
         );
-        Fault {
-            class: Class::Memory,
-            message,
-        }
+        Fault { class: Class::Memory, message }
     }
 }
 
 /// A breach of the contract as a fault.
 pub(super) fn breach(message: impl Into<String>) -> Fault {
-    Fault {
-        class: Class::Output,
-        message: message.into(),
-    }
+    Fault { class: Class::Output, message: message.into() }
 }
 
 /// A trap in words.
@@ -135,11 +112,7 @@ fn words(trap: Trap) -> &'static str {
 
 /// Appends the frames that have names, a recursion's only once. Most modules are stripped: then there are none.
 fn describe(backtrace: &WasmBacktrace, message: &mut String) {
-    let mut names: Vec<&str> = backtrace
-        .frames()
-        .iter()
-        .filter_map(|frame| frame.func_name())
-        .collect();
+    let mut names: Vec<&str> = backtrace.frames().iter().filter_map(|frame| frame.func_name()).collect();
     names.dedup();
     for (index, name) in names.iter().take(FRAMES).enumerate() {
         let separator = if index == 0 { "; in" } else { " <" };

@@ -45,11 +45,7 @@ struct Bucket {
 
 impl Bucket {
     fn new(now: Instant) -> Self {
-        Self {
-            tokens: BURST,
-            since: now,
-            left_out: 0,
-        }
+        Self { tokens: BURST, since: now, left_out: 0 }
     }
 
     /// Whether a message may pass, and then how many were left out before it.
@@ -75,20 +71,13 @@ pub(super) struct Journal {
 
 impl Journal {
     pub(super) fn new(module: &str) -> Self {
-        Self {
-            module: module.into(),
-            bucket: Arc::new(Mutex::new(Bucket::new(Instant::now()))),
-        }
+        Self { module: module.into(), bucket: Arc::new(Mutex::new(Bucket::new(Instant::now()))) }
     }
 
     /// Logs a message, or counts that it was left out.
     // Promise: bounds
     pub(super) fn write(&self, level: Level, message: &str) {
-        let passed = self
-            .bucket
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take(Instant::now());
+        let passed = self.bucket.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now());
         let Some(left_out) = passed else { return };
         let module = &*self.module;
         if left_out > 0 {
@@ -107,9 +96,7 @@ impl Journal {
 /// A guest's bytes as one line of text: shortened, lossy UTF-8, without control characters.
 pub(super) fn line(bytes: &[u8]) -> String {
     let short = &bytes[..bytes.len().min(LENGTH)];
-    let mut text = String::from_utf8_lossy(short)
-        .trim_end()
-        .replace(|c: char| c.is_control(), " ");
+    let mut text = String::from_utf8_lossy(short).trim_end().replace(|c: char| c.is_control(), " ");
     if short.len() < bytes.len() {
         text.push('…');
     }

@@ -21,11 +21,7 @@ pub(super) struct Budget {
 impl Budget {
     /// For the outputs of `inputs` records: as many bytes as the guest may have memory.
     pub(super) fn new(limit: usize, inputs: usize) -> Self {
-        Self {
-            bytes: limit,
-            limit,
-            inputs,
-        }
+        Self { bytes: limit, limit, inputs }
     }
 
     /// Takes the bytes of a field.
@@ -35,10 +31,7 @@ impl Budget {
                 self.bytes = left;
                 Ok(())
             }
-            None => Err(format!(
-                "{what}: with {size} bytes the outputs are larger than limits.memory, {}",
-                self.limit
-            )),
+            None => Err(format!("{what}: with {size} bytes the outputs are larger than limits.memory, {}", self.limit)),
         }
     }
 
@@ -68,9 +61,7 @@ pub(super) fn check(outputs: &Outputs, batch: &Batch<'_>, limit: usize) -> Resul
     outputs.check(batch.len())?;
     let kept = kept(outputs, batch);
     if kept > limit {
-        return Err(format!(
-            "origins: repeated so often that {kept} bytes are kept; limits.memory is {limit}"
-        ));
+        return Err(format!("origins: repeated so often that {kept} bytes are kept; limits.memory is {limit}"));
     }
     Ok(())
 }
@@ -84,10 +75,7 @@ fn kept(outputs: &Outputs, batch: &Batch<'_>) -> usize {
     for (keep, column) in [(outputs.keep.keys, &batch.keys), (outputs.keep.values, &batch.values)] {
         if keep {
             let each = column.each();
-            let sizes = outputs
-                .origins
-                .iter()
-                .map(|&origin| each[origin as usize].map_or(0, <[u8]>::len));
+            let sizes = outputs.origins.iter().map(|&origin| each[origin as usize].map_or(0, <[u8]>::len));
             kept = sizes.fold(kept, usize::saturating_add);
         }
     }
@@ -95,15 +83,8 @@ fn kept(outputs: &Outputs, batch: &Batch<'_>) -> usize {
         let starts = batch.headers.starts();
         let (names, values) = (batch.headers.names.each(), batch.headers.values.each());
         let size = |index: usize| names[index].map_or(0, <[u8]>::len) + values[index].map_or(0, <[u8]>::len);
-        let sizes: Vec<usize> = starts
-            .windows(2)
-            .map(|w| (w[0] as usize..w[1] as usize).map(size).sum())
-            .collect();
-        kept = outputs
-            .origins
-            .iter()
-            .map(|&origin| sizes[origin as usize])
-            .fold(kept, usize::saturating_add);
+        let sizes: Vec<usize> = starts.windows(2).map(|w| (w[0] as usize..w[1] as usize).map(size).sum()).collect();
+        kept = outputs.origins.iter().map(|&origin| sizes[origin as usize]).fold(kept, usize::saturating_add);
     }
     kept
 }

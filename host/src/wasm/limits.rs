@@ -29,12 +29,7 @@ pub(super) struct Limiter {
 
 impl Limiter {
     pub(super) fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            used: 0,
-            last: 0,
-            refused: None,
-        }
+        Self { limit, used: 0, last: 0, refused: None }
     }
 
     /// The bytes in use.
@@ -55,11 +50,7 @@ impl Limiter {
     /// What a call wanted and did not get, in words.
     pub(super) fn refusal(&self) -> Option<String> {
         let wanted = self.refused?;
-        Some(format!(
-            "wanted {} of memory, limits.memory is {}",
-            bytes(wanted),
-            bytes(self.limit)
-        ))
+        Some(format!("wanted {} of memory, limits.memory is {}", bytes(wanted), bytes(self.limit)))
     }
 
     // Promise: bounds
@@ -176,10 +167,7 @@ mod tests {
         assert!(limiter.memory_growing(0, 1 << 18, None).unwrap());
         assert!(limiter.refusal().is_none());
         assert!(!limiter.memory_growing(1 << 18, 1 << 19, None).unwrap());
-        assert_eq!(
-            limiter.refusal().unwrap(),
-            "wanted 1.2 MiB of memory, limits.memory is 1.0 MiB"
-        );
+        assert_eq!(limiter.refusal().unwrap(), "wanted 1.2 MiB of memory, limits.memory is 1.0 MiB");
         assert_eq!(limiter.used(), 1 << 20);
     }
 
@@ -212,14 +200,8 @@ mod tests {
     fn a_batch_gets_a_slice_and_a_record_alone_the_whole_time() {
         let time = |one| Time { one };
         assert_eq!(time(Duration::from_secs(1)).allowed(Call::Batch(2)), SLICE);
-        assert_eq!(
-            time(Duration::from_secs(1)).allowed(Call::Batch(1)),
-            Duration::from_secs(1)
-        );
-        assert_eq!(
-            time(Duration::from_millis(20)).allowed(Call::Batch(2)),
-            Duration::from_millis(20)
-        );
+        assert_eq!(time(Duration::from_secs(1)).allowed(Call::Batch(1)), Duration::from_secs(1));
+        assert_eq!(time(Duration::from_millis(20)).allowed(Call::Batch(2)), Duration::from_millis(20));
         assert_eq!(time(Duration::from_millis(20)).allowed(Call::Start), START);
         assert_eq!(time(Duration::from_secs(1)).ticks(Call::Batch(1)), 201);
         assert_eq!(time(Duration::from_millis(11)).ticks(Call::Batch(1)), 4);

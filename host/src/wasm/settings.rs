@@ -44,17 +44,10 @@ fn config(checks: Checks) -> Config {
 
 fn pools() -> PoolingAllocationConfig {
     let mut pools = PoolingAllocationConfig::new();
-    pools
-        .total_core_instances(2 * INSTANCES)
-        .total_component_instances(INSTANCES);
+    pools.total_core_instances(2 * INSTANCES).total_component_instances(INSTANCES);
     pools.total_memories(INSTANCES).total_tables(2 * INSTANCES);
     // large interpreters (Python, JavaScript) have tables of tens of thousands, and instances of some 100 KiB
-    pools
-        .table_elements(200_000)
-        .max_tables_per_module(8)
-        .max_memories_per_module(4);
-    pools
-        .max_core_instance_size(4 << 20)
-        .max_component_instance_size(4 << 20);
+    pools.table_elements(200_000).max_tables_per_module(8).max_memories_per_module(4);
+    pools.max_core_instance_size(4 << 20).max_component_instance_size(4 << 20);
     pools
 }

@@ -4,43 +4,38 @@ use super::Engine;
 use crate::batch::{Batch, Bytes, Column, Headers};
 use crate::chain::{Fault, Transform};
 use crate::config::Limits;
-use crate::modules::LoadError;
+use crate::modules::{LoadError, Module};
 use crate::outputs::Outputs;
 use crate::policy::Class;
 use serde_json::Value;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 mod behaved;
+mod cache;
+mod echo;
+mod hostile;
 mod poison;
 
 pub(super) static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(None).unwrap());
 
-pub(super) const LIMITS: Limits = Limits {
-    memory: 16 << 20,
-    time: Some(Duration::from_millis(20)),
-};
+pub(super) const LIMITS: Limits = Limits { memory: 16 << 20, time: Some(Duration::from_millis(100)) };
 
 /// The source of a guest.
 pub(super) fn source(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../tests/guests")
-        .join(name)
-        .with_extension("wat");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/guests").join(name).with_extension("wat");
     std::fs::read_to_string(path).unwrap()
 }
 
-/// A live instance of a guest.
+/// A live instance of a guest. Each guest is compiled once.
 pub(super) fn guest(name: &str) -> Box<dyn Transform> {
-    load(name).unwrap()
-}
-
-/// A live instance of a guest, or why there is none.
-pub(super) fn load(name: &str) -> Result<Box<dyn Transform>, LoadError> {
-    let bytes = wat::parse_str(source(name)).unwrap();
-    ENGINE.load(name, &bytes, &Value::Null, LIMITS)?.instantiate()
+    static MODULES: Mutex<BTreeMap<String, Arc<dyn Module>>> = Mutex::new(BTreeMap::new());
+    let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
+    let load = || ENGINE.load(name, &wat::parse_str(source(name)).unwrap(), &Value::Null, LIMITS).unwrap();
+    modules.entry(name.to_owned()).or_insert_with(load).instantiate().unwrap()
 }
 
 /// A batch of values without keys or headers.

@@ -25,10 +25,7 @@ impl Ticker {
                 engine.increment_epoch();
             }
         })?;
-        Ok(Self {
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
 

@@ -48,14 +48,7 @@ impl Instance {
                 return Err(LoadError::new("instantiate", fault.message));
             }
         };
-        let mut instance = Self {
-            store,
-            memory,
-            alloc,
-            transform,
-            input: Input { at: 0, size: 0 },
-            spent: false,
-        };
+        let mut instance = Self { store, memory, alloc, transform, input: Input { at: 0, size: 0 }, spent: false };
         match instance.configure(&configure, config) {
             Ok(None) => Ok(instance),
             Ok(Some(refusal)) => Err(LoadError::new("configure", refusal)),
@@ -73,9 +66,7 @@ impl Instance {
             Err(error) => return Err(self.store.data_mut().guest.fault(&error, Call::Start)),
         };
         let memory = self.memory.data(&self.store);
-        lift::read_text(memory, refusal)
-            .map(|refusal| Some(text(refusal).into_owned()))
-            .map_err(breach)
+        lift::read_text(memory, refusal).map(|refusal| Some(text(refusal).into_owned())).map_err(breach)
     }
 
     /// The guest's input buffer and its address, with at least `size` bytes. Asks for a larger one where it must.
@@ -89,9 +80,7 @@ impl Instance {
             self.input.size = 0;
             self.input = match self.allocate(doubled, call)? {
                 Some(input) => input,
-                None => self
-                    .allocate(size, call)?
-                    .ok_or_else(|| self.store.data().guest.too_large(size))?,
+                None => self.allocate(size, call)?.ok_or_else(|| self.store.data().guest.too_large(size))?,
             };
         }
         let at = self.input.at;
@@ -131,10 +120,7 @@ impl Instance {
         let memory = self.memory.data(&self.store);
         match lift::read(memory, at, outputs, Budget::new(limit, batch.len())).map_err(breach)? {
             Lifted::Outputs => lifted::check(outputs, batch, limit).map_err(breach),
-            Lifted::Failed(message) => Err(Fault {
-                class: Class::Trap,
-                message,
-            }),
+            Lifted::Failed(message) => Err(Fault { class: Class::Trap, message }),
         }
     }
 }
@@ -145,10 +131,7 @@ impl Transform for Instance {
             return Ok(());
         }
         if self.spent {
-            return Err(Fault {
-                class: Class::Trap,
-                message: "the instance has failed before".to_owned(),
-            });
+            return Err(Fault { class: Class::Trap, message: "the instance has failed before".to_owned() });
         }
         let result = self.call(batch, outputs);
         if result.is_err() {
@@ -163,12 +146,7 @@ impl Transform for Instance {
     }
 }
 
-type Exports = (
-    Memory,
-    TypedFunc<u32, u32>,
-    TypedFunc<u32, u32>,
-    TypedFunc<(u32, u32), u32>,
-);
+type Exports = (Memory, TypedFunc<u32, u32>, TypedFunc<u32, u32>, TypedFunc<(u32, u32), u32>);
 
 /// Makes the instance, and finds its exports once.
 fn exports(store: &mut Store<State>, ready: &InstancePre<State>) -> wasmtime::Result<Exports> {

@@ -23,14 +23,10 @@ pub(super) fn read(memory: &[u8], at: u32, outputs: &mut Outputs, budget: Budget
     let mut reader = Reader { memory, budget };
     let table = reader.array("outputs", at, TABLE, 1)?;
     let mut fields = [0u32; TABLE / 4];
-    read_numbers(table, u32::from_le_bytes)
-        .zip(&mut fields)
-        .for_each(|(number, field)| *field = number);
+    read_numbers(table, u32::from_le_bytes).zip(&mut fields).for_each(|(number, field)| *field = number);
 
     if fields[30] != 0 {
-        return Ok(Lifted::Failed(
-            text(reader.bytes("error", fields[30], fields[31])?).into_owned(),
-        ));
+        return Ok(Lifted::Failed(text(reader.bytes("error", fields[30], fields[31])?).into_owned()));
     }
     let count = reader.budget.outputs(fields[0])?;
     let origins = reader.array("origins", fields[1], count, 4)?;
@@ -64,9 +60,7 @@ pub(super) fn read(memory: &[u8], at: u32, outputs: &mut Outputs, budget: Budget
         let routes = reader.array("routes", fields[17], count, 2)?;
         outputs.routes.extend(read_numbers(routes, u16::from_le_bytes));
         let count = fields[18] as usize;
-        reader.texts("route_names", &fields[19..22], count, |name| {
-            outputs.route_names.push(name.to_owned())
-        })?;
+        reader.texts("route_names", &fields[19..22], count, |name| outputs.route_names.push(name.to_owned()))?;
     }
     if fields[22] != 0 {
         reader.rejects(&fields[22..30], outputs)?;
@@ -79,10 +73,7 @@ pub(super) fn read(memory: &[u8], at: u32, outputs: &mut Outputs, budget: Budget
 /// # Errors
 /// It lies outside of the memory, in words.
 pub(super) fn read_text(memory: &[u8], at: u32) -> Result<&[u8], String> {
-    let mut reader = Reader {
-        memory,
-        budget: Budget::new(memory.len(), 0),
-    };
+    let mut reader = Reader { memory, budget: Budget::new(memory.len(), 0) };
     let mut fields = read_numbers(reader.array("text", at, 8, 1)?, u32::from_le_bytes);
     let (start, size) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
     reader.bytes("text", start, size)
@@ -103,9 +94,7 @@ impl<'m> Reader<'m> {
         if !at.is_multiple_of(8) {
             return Err(format!("{what}: the address {at} is no multiple of 8"));
         }
-        let size = count
-            .checked_mul(width)
-            .ok_or_else(|| format!("{what}: {count} items"))?;
+        let size = count.checked_mul(width).ok_or_else(|| format!("{what}: {count} items"))?;
         self.copyable(what, at, size)
     }
 
@@ -119,15 +108,9 @@ impl<'m> Reader<'m> {
 
     fn copyable(&mut self, what: &str, at: u32, size: usize) -> Result<&'m [u8], String> {
         let start = at as usize;
-        let bytes = start
-            .checked_add(size)
-            .and_then(|end| self.memory.get(start..end))
-            .ok_or_else(|| {
-                format!(
-                    "{what}: {size} bytes at {at} end outside of the memory, which has {}",
-                    self.memory.len()
-                )
-            })?;
+        let bytes = start.checked_add(size).and_then(|end| self.memory.get(start..end)).ok_or_else(|| {
+            format!("{what}: {size} bytes at {at} end outside of the memory, which has {}", self.memory.len())
+        })?;
         self.budget.spend(what, size)?;
         Ok(bytes)
     }
@@ -145,14 +128,9 @@ impl<'m> Reader<'m> {
         let lengths = self.array(what, fields[0], count, 4)?;
         let mut rest = self.bytes(what, fields[1], fields[2])?;
         for length in read_numbers(lengths, i32::from_le_bytes) {
-            let split = usize::try_from(length)
-                .ok()
-                .and_then(|length| rest.split_at_checked(length));
+            let split = usize::try_from(length).ok().and_then(|length| rest.split_at_checked(length));
             let Some((item, after)) = split else {
-                return Err(format!(
-                    "{what}: a length of {length} where {} bytes are left",
-                    rest.len()
-                ));
+                return Err(format!("{what}: a length of {length} where {} bytes are left", rest.len()));
             };
             each(std::str::from_utf8(item).map_err(|_| format!("{what}: a text that is not UTF-8"))?);
             rest = after;
@@ -167,14 +145,8 @@ impl<'m> Reader<'m> {
     fn rejects(&mut self, fields: &[u32], outputs: &mut Outputs) -> Result<(), String> {
         let count = self.budget.rejects(fields[0])?;
         let origins = self.array("reject_origins", fields[1], count, 4)?;
-        let reject = |origin| Reject {
-            origin,
-            code: String::new(),
-            message: String::new(),
-        };
-        outputs
-            .rejects
-            .extend(read_numbers(origins, u32::from_le_bytes).map(reject));
+        let reject = |origin| Reject { origin, code: String::new(), message: String::new() };
+        outputs.rejects.extend(read_numbers(origins, u32::from_le_bytes).map(reject));
         let mut rejects = outputs.rejects.iter_mut();
         self.texts("reject_codes", &fields[2..5], count, |code| {
             if let Some(reject) = rejects.next() {

@@ -28,10 +28,7 @@ fn padded(size: usize) -> u64 {
 /// Writes a batch at `base` of the guest's memory, into `buffer`, which has at least [`size`] bytes.
 pub(super) fn write(batch: &Batch<'_>, base: u32, buffer: &mut [u8]) {
     let (table, rest) = buffer.split_at_mut(TABLE);
-    let mut place = Place {
-        at: base + TABLE as u32,
-        rest,
-    };
+    let mut place = Place { at: base + TABLE as u32, rest };
     let mut fields = [0u32; TABLE / 4];
     fields[0] = batch.len() as u32;
     fields[1] = batch.partition.cast_unsigned();

@@ -20,11 +20,11 @@ fn identity_keeps_every_record() {
 fn the_input_buffer_grows_with_the_batches() {
     let mut guest = guest("identity");
     let value = vec![b'x'; 1000];
-    for count in [1, 10, 5000, 3, 9000] {
+    for count in [1, 10, 1500, 3, 2500] {
         let input = vec![Some(&value[..]); count];
         assert_eq!(apply(&mut *guest, &values(&input)).unwrap().origins.len(), count);
     }
-    assert!(guest.memory() > 9 << 20, "{}", guest.memory());
+    assert!(guest.memory() > 3 << 20, "{}", guest.memory());
 }
 
 #[test]
@@ -33,10 +33,7 @@ fn a_batch_larger_than_the_guests_memory_is_a_fault() {
     let mut guest = guest("identity");
     assert_eq!(
         fault(&mut *guest, &values(&[Some(&value)])),
-        (
-            Class::Memory,
-            "a batch of 17.0 MiB does not fit, limits.memory is 16.0 MiB".to_owned()
-        )
+        (Class::Memory, "no memory for 17.0 MiB of input, limits.memory is 16.0 MiB".to_owned())
     );
 }
 
@@ -55,9 +52,6 @@ fn stamp_gives_each_record_its_version() {
     let outputs = apply(&mut *module.instantiate().unwrap(), &batch).unwrap();
     let view = outputs.view(&batch);
     assert_eq!(&*view.headers.counts, [1, 1]);
-    assert_eq!(
-        view.headers.names.iter().collect::<Vec<_>>(),
-        [Some(&b"version"[..]); 2]
-    );
+    assert_eq!(view.headers.names.iter().collect::<Vec<_>>(), [Some(&b"version"[..]); 2]);
     assert_eq!(view.headers.values.iter().collect::<Vec<_>>(), [Some(&b"0042"[..]); 2]);
 }

@@ -1,0 +1,210 @@
+//! What a module is, read from its bytes without compiling it: door, contract, imports, exports, memory.
+
+use super::{CONTRACT, CORE_EXPORT, LOG, sha256_hex};
+use crate::modules::LoadError;
+use std::fmt;
+use wasmparser::{KnownCustom, MemoryType, Parser, Payload};
+
+mod file;
+mod grants;
+mod kind;
+
+/// The interface that a component of the contract exports, but for the version.
+const TRANSFORMER: &str = "edgemill:transform/transformer@";
+
+/// The function that a plain module of the contract exports, but for the version.
+const TRANSFORM: &str = "edgemill_transform_";
+
+/// The functions that a plain module of the contract exports besides.
+const CORE_EXPORTS: [&str; 3] = ["memory", "edgemill_alloc", "edgemill_configure"];
+
+/// How batches cross into a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Door {
+    /// A plain module: through its own memory, as `docs/guests/core-door.md` says.
+    Core,
+    /// A component: through `guest-sdk/wit`.
+    Component,
+}
+
+impl fmt::Display for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Door::Core => "core",
+            Door::Component => "component",
+        })
+    }
+}
+
+/// Something that a module imports.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Import {
+    /// `module::name` at the core door, the interface's name at the component door.
+    pub name: String,
+    /// Why it is not granted, and what to do; `None` where it is.
+    pub refused: Option<String>,
+}
+
+/// A module's memory, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct MemorySize {
+    /// What it starts with.
+    pub minimum: u64,
+    /// What it limits itself to.
+    pub maximum: Option<u64>,
+}
+
+/// What a module is.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Inspection {
+    /// How batches cross into it.
+    pub door: Door,
+    /// The contract's version that it speaks; `None` where it is no transform.
+    pub contract: Option<String>,
+    /// What it imports, in its own order.
+    pub imports: Vec<Import>,
+    /// The names of what it exports, in its own order.
+    pub exports: Vec<String>,
+    /// The file's size in bytes.
+    pub size: usize,
+    /// SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
+    /// Its memory; a component's largest.
+    pub memory: Option<MemorySize>,
+    /// Whether functions have names, so that backtraces do.
+    pub names: bool,
+    /// Whether it carries debug information, which only makes it larger.
+    pub dwarf: bool,
+    /// Languages and tools that made it, such as `Rust 1.95.0`.
+    pub producers: Vec<String>,
+}
+
+/// Reads what a module is.
+///
+/// # Errors
+/// The bytes are no WebAssembly, or cut short.
+pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
+    let door = file::door(bytes)?;
+    let mut inspection = Inspection {
+        door,
+        contract: None,
+        imports: Vec::new(),
+        exports: Vec::new(),
+        size: bytes.len(),
+        sha256: sha256_hex(bytes),
+        memory: None,
+        names: false,
+        dwarf: false,
+        producers: Vec::new(),
+    };
+    read(bytes, &mut inspection)
+        .map_err(|error| LoadError::new("compile", format!("the file is damaged or cut short: {error}")))?;
+    inspection.contract = inspection.exports.iter().find_map(|export| contract(door, export));
+    Ok(inspection)
+}
+
+/// The contract's version in an export's name.
+fn contract(door: Door, export: &str) -> Option<String> {
+    match door {
+        Door::Core => Some(export.strip_prefix(TRANSFORM)?.replace('_', ".")),
+        Door::Component => Some(export.strip_prefix(TRANSFORMER)?.to_owned()),
+    }
+}
+
+fn read(bytes: &[u8], inspection: &mut Inspection) -> wasmparser::Result<()> {
+    // a component has modules and components inside: only what the outermost imports and exports is its own
+    let mut depth = 0usize;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ImportSection(section) if depth == 0 => {
+                for import in section.into_imports() {
+                    let import = import?;
+                    let name = format!("{}::{}", import.module, import.name);
+                    let refused = grants::core(import.module, import.name);
+                    inspection.imports.push(Import { name, refused });
+                }
+            }
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section {
+                    let name = import?.name.name.to_owned();
+                    let refused = grants::component(&name);
+                    inspection.imports.push(Import { name, refused });
+                }
+            }
+            Payload::ExportSection(section) if depth == 0 => {
+                for export in section {
+                    inspection.exports.push(export?.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    inspection.exports.push(export?.name.name.to_owned());
+                }
+            }
+            Payload::MemorySection(section) => {
+                for memory in section {
+                    let memory = memory_size(memory?);
+                    let larger = inspection.memory.is_none_or(|known| known.minimum < memory.minimum);
+                    inspection.memory = if larger { Some(memory) } else { inspection.memory };
+                }
+            }
+            Payload::CustomSection(section) => match section.as_known() {
+                KnownCustom::Name(_) => inspection.names = true,
+                KnownCustom::Producers(producers) => read_producers(producers, &mut inspection.producers),
+                _ => inspection.dwarf |= section.name().starts_with(".debug_"),
+            },
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn memory_size(memory: MemoryType) -> MemorySize {
+    let page = memory.page_size_log2.unwrap_or(16);
+    let bytes = |pages: u64| pages.checked_shl(page).unwrap_or(u64::MAX);
+    MemorySize { minimum: bytes(memory.initial), maximum: memory.maximum.map(bytes) }
+}
+
+/// A damaged section is passed over: it is there to read, and nothing depends on it.
+fn read_producers(section: wasmparser::ProducersSectionReader<'_>, producers: &mut Vec<String>) {
+    for field in section.into_iter().flatten() {
+        for value in field.values.into_iter().flatten() {
+            let producer = format!("{} {}", value.name, value.version).trim().to_owned();
+            if !producers.contains(&producer) {
+                producers.push(producer);
+            }
+        }
+    }
+}
+
+impl Inspection {
+    /// Checks that the module speaks this host's contract, and imports nothing that is not granted.
+    ///
+    /// # Errors
+    /// What it lacks or wants, and what to do.
+    // Promise: closed
+    pub fn check(&self) -> Result<(), LoadError> {
+        let version = |message: String| Err(LoadError::new("version", message));
+        match &self.contract {
+            None => return version(kind::describe(self)),
+            Some(contract) if contract != CONTRACT => {
+                return version(format!("speaks contract {contract}; this host speaks {CONTRACT}"));
+            }
+            Some(_) => {}
+        }
+        let missing = |name: &&str| !self.exports.iter().any(|export| export == name);
+        if self.door == Door::Core
+            && let Some(name) = CORE_EXPORTS.iter().find(|name| missing(name))
+        {
+            return version(format!("exports {CORE_EXPORT} but not {name}: see docs/guests/core-door.md"));
+        }
+        let refused = self.imports.iter().find_map(|import| Some((&import.name, import.refused.as_ref()?)));
+        match refused {
+            Some((name, why)) => Err(LoadError::new("link", format!("imports {name}, which is not granted: {why}"))),
+            None => Ok(()),
+        }
+    }
+}

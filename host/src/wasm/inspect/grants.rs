@@ -1,0 +1,57 @@
+//! What modules may import, and what to do about the rest. The default grants nothing but log, clock and random.
+
+use super::LOG;
+
+/// Why a plain module's import is refused; `None` where it is granted.
+// Promise: closed
+pub(super) fn core(module: &str, name: &str) -> Option<String> {
+    if (module, name) == (LOG, "log") {
+        return None;
+    }
+    let why = match (module, name) {
+        ("wasi_snapshot_preview1" | "wasi_unstable", _) => {
+            "plain modules get no WASI; build for wasm32-unknown-unknown, or make it a component (wasm32-wasip2)"
+        }
+        ("redpanda_transform", _) => "it is made for Redpanda; rebuild it with an SDK of Edgemill",
+        ("env", "abort") => "build it with asc --use abort=, so that an abort traps",
+        ("env", _) => "a symbol that was not found when it was linked; link the library that has it",
+        ("__wbindgen_placeholder__" | "wbg", _) => {
+            "it is made for JavaScript by wasm-bindgen; a dependency needs a feature less"
+        }
+        (module, _) if module.starts_with("edgemill:transform/log@") => "another version of the contract",
+        (module, _) if module.starts_with("wasi:") || module.starts_with("edgemill:") => {
+            "the module is the inside of a component; make one of it with wasm-tools component new"
+        }
+        _ => "this host has nothing of that name",
+    };
+    Some(why.to_owned())
+}
+
+/// Why a component's import is refused; `None` where it is granted.
+///
+/// WASI is what languages' runtimes expect to be there. Clocks and random are real; the rest is there and empty: no
+/// files, no environment, no arguments, no input. Sockets are there because C's runtime names them, and trap.
+// Promise: closed
+pub(super) fn component(name: &str) -> Option<String> {
+    let (interface, version) = name.split_once('@').unwrap_or((name, ""));
+    match interface {
+        "edgemill:transform/log" | "edgemill:transform/types" => match version == super::CONTRACT {
+            true => None,
+            false => Some(format!("another version of the contract; this host speaks {}", super::CONTRACT)),
+        },
+        _ if is_wasi(interface) => match version.starts_with("0.2.") {
+            true => None,
+            false => Some("this host has WASI 0.2".to_owned()),
+        },
+        _ if interface.starts_with("wasi:http") => {
+            Some("modules reach no network; send records, not requests".to_owned())
+        }
+        _ => Some("this host has nothing of that name".to_owned()),
+    }
+}
+
+fn is_wasi(interface: &str) -> bool {
+    ["cli", "clocks", "filesystem", "io", "random", "sockets"]
+        .iter()
+        .any(|package| interface.strip_prefix("wasi:").is_some_and(|rest| rest.starts_with(&format!("{package}/"))))
+}

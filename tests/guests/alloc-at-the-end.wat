@@ -1,0 +1,7 @@
+;; Its edgemill_alloc gives back the last 8 bytes of the memory.
+;; fault, output: "edgemill_alloc: … bytes at 1048568 end outside of the memory, which has 1048576"
+(module
+  (memory (export "memory") 16)
+  (func (export "edgemill_alloc") (param i32) (result i32) (i32.const 0xffff8))
+  (func (export "edgemill_configure") (param i32 i32) (result i32) (i32.const 0))
+  (func (export "edgemill_transform_0_1_0") (param $batch i32) (result i32) (i32.const 1024)))

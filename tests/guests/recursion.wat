@@ -1,0 +1,11 @@
+;; Recurses without end in every call.
+;; fault, trap: "trap: the stack overflowed, as endless recursion does; in deeper"
+(module
+  (memory (export "memory") 16)
+  (func (export "edgemill_alloc") (param $size i32) (result i32)
+    (select (i32.const 0x10000) (i32.const 0) (i32.le_u (local.get $size) (i32.const 0xf0000))))
+  (func (export "edgemill_configure") (param i32 i32) (result i32) (i32.const 0))
+  (func $deeper (param i32) (result i32)
+    (i32.add (i32.const 1) (call $deeper (i32.add (local.get 0) (i32.const 1)))))
+  (func (export "edgemill_transform_0_1_0") (param $batch i32) (result i32)
+    (call $deeper (local.get $batch))))
