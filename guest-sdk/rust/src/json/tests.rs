@@ -111,6 +111,8 @@ fn bytes_that_are_not_utf8_are_refused_wherever_they_are() {
             [b"\"long enough for a block of bytes ", bytes, b" and long enough behind it\""].concat(),
             [b"{\"", bytes, b"\":1}"].concat(),
             [b"[1]", bytes].concat(),
+            [b"\"a", bytes, b"\""].concat(),
+            [b"\"  ", bytes, b"A\""].concat(),
         ] {
             assert!(check(&text).is_err(), "{text:?}");
         }

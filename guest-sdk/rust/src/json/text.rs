@@ -85,13 +85,14 @@ pub(super) fn rest(input: &[u8], start: usize, mut at: usize) -> Result<(usize, 
                 }
             }
             0..0x20 => return Err(Error { what: "expected an escape, not a control character", at }),
-            _ => {
-                ascii &= byte < 0x80;
+            0x80.. => {
+                ascii = false;
                 at += 1;
                 while input.get(at).is_some_and(|&byte| byte >= 0x80) {
                     at += 1;
                 }
             }
+            _ => at += 1,
         }
     }
     let raw = &input[start..at];
