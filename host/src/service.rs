@@ -320,6 +320,7 @@ impl Life {
             pipeline: self.pipeline.name.clone(),
             host: self.host.clone(),
             batch: self.pipeline.batch,
+            stamp: false,
             commit_interval: self.pipeline.commit_interval,
             grace: self.grace,
         };

@@ -11,6 +11,7 @@ use crate::sink::{Settled, Sink, SinkError};
 use crate::source::{BatchLimit, Event, Messages, Source, SourceError};
 use crate::wake::Wake;
 use handover::Handover;
+use stamp::Stamp;
 use status::{LaneStatus, State, StatusBoard};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 mod dead_letter;
 pub mod handover;
 mod pass;
+mod stamp;
 pub mod status;
 mod submit;
 
@@ -83,6 +85,8 @@ pub struct Settings {
     pub host: String,
     /// How much a batch may hold.
     pub batch: BatchLimit,
+    /// Whether rows carry the modules that made them in a header.
+    pub stamp: bool,
     /// How often resume points are committed.
     pub commit_interval: Duration,
     /// How long draining may take at the end.
@@ -114,6 +118,7 @@ pub struct Worker {
     /// A batch whose replay was abandoned for the group's protocol.
     postponed: Option<(Lane, Box<dyn Messages>)>,
     settled: Vec<Settled>,
+    stamp: Stamp,
     /// After a delivery failed: no reading before this.
     quiet_until: Option<Instant>,
     delivery_backoff: Backoff,
@@ -153,6 +158,7 @@ impl Worker {
             lanes: Vec::new(),
             postponed: None,
             settled: Vec::new(),
+            stamp: Stamp::default(),
             quiet_until: None,
             delivery_backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(30), now.elapsed().as_nanos() as u64),
             next_commit: now + settings.commit_interval,
@@ -168,8 +174,13 @@ impl Worker {
     /// See [`WorkerError`]. Nothing is lost: what was not committed is read again.
     pub fn run(mut self) -> Result<(), WorkerError> {
         let result = self.work();
-        if result.is_ok() || matches!(result, Err(WorkerError::End(_))) {
-            self.end();
+        match result {
+            Ok(()) | Err(WorkerError::End(_)) => self.end(),
+            // what was settled need not be done again
+            Err(WorkerError::Anew(_)) => {
+                let lanes: Vec<_> = self.lanes.iter().map(|book| book.lane).collect();
+                self.commit_and_wait(&lanes);
+            }
         }
         result
     }

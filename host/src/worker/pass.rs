@@ -73,6 +73,7 @@ impl Worker {
             settings: &self.settings,
             counts: &mut self.counts,
             plan: &plan,
+            stamp: &mut self.stamp,
         };
         let handed = hands.submit(lane, batch, applied)?;
         let restarts = chain.restarts();
@@ -150,6 +151,7 @@ impl Worker {
             settings: &self.settings,
             counts: &mut self.counts,
             plan: &plan,
+            stamp: &mut self.stamp,
         };
         hands.submit_failures(span, one, vec![failure])
     }

@@ -1,6 +1,7 @@
 //! Hands what came of a batch to the sinks, and opens the batch's span in the ledger.
 
 use super::dead_letter::{DeadLetters, Sender};
+use super::stamp::Stamp;
 use super::{Counts, Settings, WorkerError};
 use crate::batch::Batch;
 use crate::chain::Plan;
@@ -21,6 +22,7 @@ pub(super) struct Hands<'w> {
     pub(super) settings: &'w Settings,
     pub(super) counts: &'w mut Counts,
     pub(super) plan: &'w Plan,
+    pub(super) stamp: &'w mut Stamp,
 }
 
 /// How far a batch was handed over.
@@ -73,7 +75,10 @@ impl Hands<'_> {
             return Ok(Vec::new());
         }
         let mut refused = Vec::new();
-        self.sink.submit(span, rows, routes, &mut refused)?;
+        match self.settings.stamp {
+            true => self.sink.submit(span, &self.stamp.rows(rows, self.plan), routes, &mut refused)?,
+            false => self.sink.submit(span, rows, routes, &mut refused)?,
+        }
         self.ledger.expect(span, (rows.len() - refused.len()) as u32);
         self.counts.rows += rows.len() as u64;
         self.metrics.rows.increment(rows.len() as u64);

@@ -218,6 +218,7 @@ fn start(world: World, fault: Action) -> Running {
             pipeline: "p".to_owned(),
             host: "h".to_owned(),
             batch: BatchLimit { records: 7, bytes: 1 << 20 },
+            stamp: false,
             commit_interval: Duration::from_millis(5),
             grace: Duration::from_secs(5),
         };
