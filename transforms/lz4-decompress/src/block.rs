@@ -72,15 +72,18 @@ fn extension(input: &[u8], from: &mut usize) -> Result<usize, Damage> {
 #[inline]
 fn repeat(out: &mut [u8], at: usize, offset: usize, length: usize) {
     let start = at - offset;
-    if offset >= WIDE
-        && let Some(window) = out.get_mut(start..at + length.next_multiple_of(WIDE))
-    {
-        let mut done = 0;
-        while done < length {
-            window.copy_within(done..done + WIDE, offset + done);
+    // The common lengths stand before the loop: a host that bounds a guest's time checks it in every round of one.
+    if offset >= WIDE && copy_wide(out, start, at) {
+        let mut done = WIDE;
+        if length <= done || copy_wide(out, start + done, at + done) {
             done += WIDE;
+            while done < length && copy_wide(out, start + done, at + done) {
+                done += WIDE;
+            }
         }
-        return;
+        if done >= length {
+            return;
+        }
     }
     let window = &mut out[start..at + length];
     let mut copied = offset;
@@ -90,4 +93,13 @@ fn repeat(out: &mut [u8], at: usize, offset: usize, length: usize) {
         window.copy_within(..more, copied);
         copied += more;
     }
+}
+
+/// Copies one wide block; false where there is no room for it.
+#[inline]
+fn copy_wide(out: &mut [u8], from: usize, to: usize) -> bool {
+    let Some(block) = out.get(from..).and_then(|from| from.first_chunk::<WIDE>()).copied() else { return false };
+    let Some(target) = out.get_mut(to..).and_then(|to| to.first_chunk_mut()) else { return false };
+    *target = block;
+    true
 }

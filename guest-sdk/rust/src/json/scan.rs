@@ -10,16 +10,23 @@ use crate::block;
 #[inline]
 pub(super) fn string(input: &[u8], start: usize) -> Result<(usize, bool), Error> {
     let mut at = start;
+    let mut stops = 0;
     if let Some(bytes) = block::at(input, at) {
-        let mut stops = block::stops(bytes);
+        stops = block::stops(bytes);
         if stops == 0
             && let Some(bytes) = block::at(input, at + block::SIZE)
         {
             at += block::SIZE;
             stops = block::stops(bytes);
         }
-        at += stops.trailing_zeros() as usize % 32;
-        if stops != 0 && input[at] == b'"' {
+    } else if let Some(bytes) = input.last_chunk() {
+        // The last string of an input: its last block, without the bytes before the string.
+        let before = (block::SIZE + start).saturating_sub(input.len());
+        stops = block::stops(bytes).unbounded_shr(before as u32);
+    }
+    if stops != 0 {
+        at += stops.trailing_zeros() as usize;
+        if input[at] == b'"' {
             return Ok((at, false));
         }
     }
