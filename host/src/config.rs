@@ -27,6 +27,7 @@ mod security;
 mod tests;
 mod units;
 
+pub use file::default_state;
 pub use machine::Machine;
 pub use reader::similar;
 pub use report::{Problem, Report, Severity};

@@ -1,2 +1,7 @@
-//! Edgemill.
-fn main() {}
+//! The program: see `edgemill::cli`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    edgemill::cli::main()
+}

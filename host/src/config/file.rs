@@ -34,11 +34,12 @@ pub(super) fn parse(
         return Err(Report::new(name, text, &secret::spans_by_line(text), problems));
     }
     let secrets = secret::spans(table.get_ref());
-    let reader = Reader { surroundings, base, problems: RefCell::default() };
+    let reader = Reader { surroundings, base, problems: RefCell::default(), places: RefCell::default() };
     let place = Place { path: String::new(), span: 0..0 };
     let section = Section { reader: &reader, table: table.get_ref(), place };
     let config = top(&section);
-    let report = Report::new(name, text, &secrets, reader.problems.into_inner());
+    let report =
+        Report::new(name, text, &secrets, reader.problems.into_inner()).with_places(reader.places.into_inner());
     if report.has_errors() { Err(report) } else { Ok((config, report)) }
 }
 
@@ -155,17 +156,22 @@ fn state(section: &Section<'_>) -> Option<PathBuf> {
     if section.get("state").is_some() {
         return None;
     }
-    let variable = |name: &str| section.reader.surroundings.variable(name).filter(|value| !value.is_empty());
-    // systemd gives a service its folder in STATE_DIRECTORY, several with colons
-    let given = variable("STATE_DIRECTORY").and_then(|folders| folders.split(':').next().map(PathBuf::from));
-    let own = || variable("XDG_STATE_HOME").map(|folder| Path::new(&folder).join("edgemill"));
-    let home = || variable("HOME").map(|home| Path::new(&home).join(".local/state/edgemill"));
-    let folder = given.or_else(own).or_else(home);
+    let folder = default_state(section.reader.surroundings);
     if folder.is_none() {
         let help = "compiled modules are kept there: add for example `state = \"/var/lib/edgemill\"`";
         section.reader.error(&section.place, "no `state` folder, and HOME is not set", &[help]);
     }
     folder
+}
+
+/// The folder for state where the configuration names none: systemd's, XDG's, or in the home folder, where there is one.
+pub fn default_state(surroundings: &dyn Surroundings) -> Option<PathBuf> {
+    let variable = |name: &str| surroundings.variable(name).filter(|value| !value.is_empty());
+    // systemd gives a service its folder in STATE_DIRECTORY, several with colons
+    let given = variable("STATE_DIRECTORY").and_then(|folders| folders.split(':').next().map(PathBuf::from));
+    let own = || variable("XDG_STATE_HOME").map(|folder| Path::new(&folder).join("edgemill"));
+    let home = || variable("HOME").map(|home| Path::new(&home).join(".local/state/edgemill"));
+    given.or_else(own).or_else(home)
 }
 
 fn host(section: &Section<'_>) -> String {

@@ -135,6 +135,14 @@ fn chain<'a>(pipeline: &Section<'a>, name: &str, has_dead_letter: bool, folder: 
         };
         section.only(&STAGE, |key, _| (key == "name").then(|| "did you mean `module`?".to_owned()));
         let own = section.get("on");
+        // what a module says of its configuration belongs there, where it has one
+        let noted = section.get("module").map(|item| item.place);
+        for key in ["module", "config"] {
+            if let Some(place) = section.get(key).map(|item| item.place).or(noted.clone()) {
+                let path = format!("{}.{key}", section.place.path);
+                section.reader.places.borrow_mut().insert(path, place.span);
+            }
+        }
         let stage = Stage {
             module: module(&section, &example, folder).unwrap_or_default(),
             config: section.get("config").and_then(|item| json(&item)).unwrap_or(Value::Null),

@@ -3,6 +3,7 @@
 use super::report::{Problem, Severity};
 use super::{Surroundings, secret, units};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub(super) struct Reader<'a> {
     /// The folder that paths are relative to.
     pub(super) base: &'a Path,
     pub(super) problems: RefCell<Vec<Problem>>,
+    /// Where the keys are that may be found wrong later, when modules are loaded.
+    pub(super) places: RefCell<BTreeMap<String, Range<usize>>>,
 }
 
 /// A place in the file, for problems.

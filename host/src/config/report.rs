@@ -1,6 +1,7 @@
 //! What is wrong with a configuration file, for a person: every problem with its line, a caret and the remedy.
 //! Never shows the value of a secret, wherever the problem is.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::ops::Range;
 
@@ -37,19 +38,39 @@ pub struct Report {
     /// The file's text without its secrets.
     text: String,
     problems: Vec<Problem>,
+    /// Where keys are, for what is found wrong later.
+    places: BTreeMap<String, Range<usize>>,
 }
 
 impl Report {
     /// Makes a report over a file's text, in which the spans of `secrets` are blotted out.
     pub fn new(file: &str, text: &str, secrets: &[Range<usize>], mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| problem.span.as_ref().map_or(usize::MAX, |span| span.start));
-        Self { file: file.to_owned(), text: blot(text, secrets), problems }
+        Self { file: file.to_owned(), text: blot(text, secrets), problems, places: BTreeMap::new() }
     }
 
     /// A report of one problem that has no place in the file.
     pub fn of_file(file: &str, message: String, help: Vec<String>) -> Self {
         let problem = Problem { severity: Severity::Error, path: String::new(), span: None, message, help };
-        Self { file: file.to_owned(), text: String::new(), problems: vec![problem] }
+        Self { file: file.to_owned(), text: String::new(), problems: vec![problem], places: BTreeMap::new() }
+    }
+
+    pub(super) fn with_places(self, places: BTreeMap<String, Range<usize>>) -> Self {
+        Self { places, ..self }
+    }
+
+    /// Adds what was found wrong with a key of the file, such as `pipelines.flights.chain[0].module`.
+    pub fn add(&mut self, path: &str, message: String) {
+        let span = self.places.get(path).cloned();
+        let start = |problem: &Problem| problem.span.as_ref().map_or(usize::MAX, |span| span.start);
+        self.problems.push(Problem {
+            severity: Severity::Error,
+            path: path.to_owned(),
+            span,
+            message,
+            help: Vec::new(),
+        });
+        self.problems.sort_by_key(start);
     }
 
     /// The problems, in the file's order.

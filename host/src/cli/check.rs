@@ -1,0 +1,130 @@
+//! `edgemill check`: everything that can be known of a configuration without connecting.
+
+use super::arguments::ConfigFile;
+use super::{Done, Failure, print_report};
+use crate::config::{Config, Pipeline, Report, Sink, Start, Topics, duration_text, size_text};
+use crate::wasm::Engine;
+use anyhow::{Context, anyhow};
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+/// Checks a configuration and its modules: all problems at once, with line and remedy; connects to nothing
+///
+/// Every module is compiled, given its configuration and started, as `run` would do it. Prints what would run, or exits
+/// with code 2.
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+/// Runs it.
+pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
+    let (config, report) = arguments.config.load()?;
+    let (report, chains) = load_modules(&config, report.absent_as_errors())?;
+    if report.has_errors() {
+        return Err(Failure::Configuration(report));
+    }
+    if !report.is_empty() {
+        print_report(&report);
+    }
+    let mut text = String::new();
+    describe(&config, &chains, &mut text);
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(Done::Well)
+}
+
+/// Loads every module, and gives a line of text for each, by pipeline.
+fn load_modules(config: &Config, mut report: Report) -> Result<(Report, Vec<Vec<String>>), Failure> {
+    // no folder of compiled modules: the one who checks may be another user than the one who runs
+    let engine = Engine::new(None).map_err(|error| Failure::Failed(anyhow!(error)))?;
+    let mut chains = Vec::new();
+    for pipeline in &config.pipelines {
+        let mut chain = Vec::new();
+        for (position, stage) in pipeline.chain.iter().enumerate() {
+            let path = config.modules.join(&stage.module);
+            let key = format!("pipelines.{}.chain[{position}]", pipeline.name);
+            let bytes = match std::fs::read(&path) {
+                Ok(bytes) => bytes,
+                // that it is not there was told already
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => {
+                    report.add(&format!("{key}.module"), format!("cannot read {}: {error}", path.display()));
+                    continue;
+                }
+            };
+            match engine.load(&stage.module, &bytes, &stage.config, stage.limits) {
+                Ok(module) => {
+                    let hash = module.hash();
+                    let time = stage.limits.time.map_or("no limit of time".to_owned(), |time| {
+                        format!("{} a record at the most", duration_text(time))
+                    });
+                    chain.push(format!(
+                        "{} ({}, {}, {time})",
+                        stage.module,
+                        hash.get(..12).unwrap_or(hash),
+                        size_text(stage.limits.memory)
+                    ));
+                }
+                Err(error) => {
+                    let place = if error.step == "configure" { "config" } else { "module" };
+                    report
+                        .add(&format!("{key}.{place}"), format!("the module {} does not load: {error}", stage.module));
+                }
+            }
+        }
+        chains.push(chain);
+    }
+    Ok((report, chains))
+}
+
+fn describe(config: &Config, chains: &[Vec<String>], out: &mut String) {
+    for (pipeline, chain) in config.pipelines.iter().zip(chains) {
+        // writing to a string cannot fail
+        let _ = describe_pipeline(pipeline, chain, out).context("memory can be written");
+    }
+    let admin = config.admin.map_or("off".to_owned(), |address| address.to_string());
+    let _ = writeln!(out, "admin address    {admin}");
+    let _ = writeln!(out, "the configuration is good; nothing was connected to");
+}
+
+fn describe_pipeline(pipeline: &Pipeline, chain: &[String], out: &mut String) -> std::fmt::Result {
+    let plural = if pipeline.workers == 1 { "" } else { "s" };
+    writeln!(out, "pipeline         {}, {} worker{plural}", pipeline.name, pipeline.workers)?;
+    let source = &pipeline.source;
+    let topics = match &source.topics {
+        Topics::List(topics) => topics.join(", "),
+        Topics::Pattern(pattern) => format!("all that match {pattern}"),
+    };
+    let start = match &source.start {
+        Start::Earliest => "the oldest record".to_owned(),
+        Start::Latest => "the end".to_owned(),
+        Start::Stored => "nowhere: it must have committed offsets".to_owned(),
+        Start::Timestamp(ms) => jiff::Timestamp::from_millisecond(*ms).map_or(ms.to_string(), |time| time.to_string()),
+        Start::Offsets(offsets) => format!("the given offsets of {} partitions", offsets.len()),
+    };
+    writeln!(out, "  source         {topics} at {}", source.client.brokers)?;
+    writeln!(out, "                 group {}; a new group begins at {start}", source.group)?;
+    for (index, line) in chain.iter().enumerate() {
+        writeln!(out, "  {} {line}", if index == 0 { "chain         " } else { "              " })?;
+    }
+    if chain.is_empty() {
+        writeln!(out, "  chain          none: records pass as they came")?;
+    }
+    match &pipeline.sink {
+        Sink::Kafka(sink) => {
+            writeln!(out, "  sink           {} at {}", sink.topic, sink.client.brokers)?;
+            if !sink.routes.is_empty() {
+                writeln!(out, "                 modules may choose {}", sink.routes.join(", "))?;
+            }
+        }
+        Sink::Stdout => writeln!(out, "  sink           standard output")?,
+    }
+    match &pipeline.dead_letter {
+        Some(dead_letter) => writeln!(out, "  dead letters   {} at {}", dead_letter.topic, dead_letter.client.brokers)?,
+        None => writeln!(out, "  dead letters   none")?,
+    }
+    writeln!(out)
+}
