@@ -78,6 +78,10 @@ fn main() -> Result<()> {
 fn compare(options: &Compare) -> Result<()> {
     let records = options.records.unwrap_or(if options.short { 500_000 } else { 2_000_000 });
     let rounds = options.rounds.unwrap_or(if options.short { 2 } else { 5 });
+    let load = report::load();
+    if load > 1.0 {
+        eprintln!("the machine is busy (load {load}): expect a wide spread, and stop what else runs");
+    }
     let folder = tempfile::Builder::new().prefix("edgemill-bench-").tempdir()?;
     if options.sides.iter().any(|side| side.is_edgemill()) {
         side::prepare_modules(folder.path())?;
@@ -86,8 +90,7 @@ fn compare(options: &Compare) -> Result<()> {
     eprintln!("loading {records} flights into {} partitions", options.partitions);
     let input = Input::load(&broker, &options.jobs, records, options.partitions)?;
     let report = rounds_of(options, rounds, &broker, &input, folder.path())?;
-    let settings =
-        json!({ "records": records, "rounds": rounds, "partitions": options.partitions, "native_threads": 2 });
+    let settings = json!({ "records": records, "rounds": rounds, "partitions": options.partitions, "native_threads": 2, "load_before": load });
     let path = options.json.clone().map_or_else(default_path, Ok)?;
     report.save(&path, &settings)?;
     println!("{}", report.table()?);

@@ -136,6 +136,12 @@ fn median(sorted: &[f64]) -> f64 {
     }
 }
 
+/// How many threads wanted to run in the last minute, on average: what is measured beside others is not worth much.
+pub(crate) fn load() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().next().and_then(|load| load.parse().ok()).unwrap_or(0.0)
+}
+
 fn machine() -> serde_json::Value {
     let field = |file: &str, name: &str| {
         let text = fs::read_to_string(file).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Flattens a flight natively: by a scanner written for flights alone, and by serde_json, both to the bytes that
+//! Flattens a flight natively: by the guests' own scanner, and by serde_json, both to the bytes that
 //! `flatten-flights` gives.
 
 use std::borrow::Cow;
@@ -6,13 +6,8 @@ use std::io::{self, Write};
 
 use anyhow::{Context, Result, ensure};
 use edgemill_guest::Buffer;
-use edgemill_guest::json::{Error, Scanner};
+use edgemill_guest::json::Paths;
 use serde::{Deserialize, Serialize};
-
-/// Where a value's text is in the record; empty where there is none.
-type Span = (usize, usize);
-
-const NONE: Span = (0, 0);
 
 /// What comes before each field of the flat record, beginning with the comma; behind the last is room for block copies.
 const PREFIXES: &[u8] = b",\"_id\":,\"airline\":,\"stops\":,\"price\":\
@@ -21,8 +16,8 @@ const PREFIXES: &[u8] = b",\"_id\":,\"airline\":,\"stops\":,\"price\":\
 ,\"destination_loc_country\":                ";
 
 /// Where each of them begins and ends.
-const PREFIX: [Span; 16] = {
-    let mut spans = [NONE; 16];
+const PREFIX: [(usize, usize); 16] = {
+    let mut spans = [(0, 0); 16];
     let (mut field, mut start, mut at) = (0, 0, 0);
     while field < 16 {
         if PREFIXES[at] == b':' {
@@ -35,83 +30,62 @@ const PREFIX: [Span; 16] = {
     spans
 };
 
+/// Where each of them comes from.
+const PATHS: [&[&str]; 16] = [
+    &["flight_id"],
+    &["airline"],
+    &["stops"],
+    &["price"],
+    &["origin", "airport"],
+    &["origin", "iata"],
+    &["origin", "icao"],
+    &["origin", "location", "city"],
+    &["origin", "location", "state"],
+    &["origin", "location", "country"],
+    &["destination", "airport"],
+    &["destination", "iata"],
+    &["destination", "icao"],
+    &["destination", "location", "city"],
+    &["destination", "location", "state"],
+    &["destination", "location", "country"],
+];
+
 const PRICE: usize = 3;
-const ORIGIN: usize = 4;
-const DESTINATION: usize = 10;
 
-/// Flattens with the guests' scanner, compiled natively: all of the record is checked as JSON.
-pub(super) fn scanner(record: &[u8], out: &mut Buffer) -> Result<()> {
-    let mut fields = [NONE; 16];
-    scan(record, &mut fields).context("flattening a flight")?;
-    for (field, (&(start, end), &prefix)) in fields.iter().zip(&PREFIX).enumerate() {
-        out.extend_from(PREFIXES, prefix.0, prefix.1);
-        if start == end {
-            out.push_str("null");
-        } else if field == PRICE {
-            price(&record[start..end], out)?;
-        } else {
-            out.extend_from(record, start, end);
-        }
-    }
-    if let [first, ..] = out.written_mut() {
-        *first = b'{';
-    }
-    out.push(b'}');
-    Ok(())
+/// Flattens with the guests' own search for paths, compiled natively: all of the record is checked as JSON. What is around
+/// it knows the flights' schema when it is compiled, where the guest reads it as configuration.
+pub(super) struct Scanner {
+    paths: Paths,
 }
 
-fn scan(record: &[u8], fields: &mut [Span; 16]) -> Result<(), Error> {
-    let mut scanner = Scanner::new(record);
-    scanner.begin_object()?;
-    while let Some(name) = scanner.next_name()? {
-        match name.raw() {
-            b"flight_id" => fields[0] = value(&mut scanner)?,
-            b"airline" => fields[1] = value(&mut scanner)?,
-            b"stops" => fields[2] = value(&mut scanner)?,
-            b"price" => fields[PRICE] = value(&mut scanner)?,
-            b"origin" => end(&mut scanner, &mut fields[ORIGIN..ORIGIN + 6])?,
-            b"destination" => end(&mut scanner, &mut fields[DESTINATION..DESTINATION + 6])?,
-            _ => {
-                scanner.skip()?;
+impl Scanner {
+    pub(super) fn new() -> Self {
+        let mut paths = Paths::ignoring_case();
+        for (field, path) in PATHS.iter().enumerate() {
+            let place = paths.add(path).expect("no path of the flights leads through another");
+            assert_eq!(place, field, "places are numbered in order");
+        }
+        Self { paths }
+    }
+
+    /// Puts a flat flight behind what the buffer holds, which is nothing.
+    #[inline]
+    pub(super) fn flatten(&mut self, record: &[u8], out: &mut Buffer) -> Result<()> {
+        let places = self.paths.find(record).context("flattening a flight")?;
+        for (field, (place, &prefix)) in places.iter().zip(&PREFIX).enumerate() {
+            out.extend_from(PREFIXES, prefix.0, prefix.1);
+            match place.range().filter(|value| record[value.start] != b'n') {
+                None => out.push_str("null"),
+                Some(value) if field == PRICE => price(&record[value], out)?,
+                Some(value) => out.extend_from(record, value.start, value.end),
             }
         }
-    }
-    scanner.end()
-}
-
-#[inline]
-fn value(scanner: &mut Scanner<'_>) -> Result<Span, Error> {
-    let range = scanner.skip()?;
-    Ok((range.start, range.end))
-}
-
-#[inline]
-fn end(scanner: &mut Scanner<'_>, fields: &mut [Span]) -> Result<(), Error> {
-    scanner.begin_object()?;
-    while let Some(name) = scanner.next_name()? {
-        match name.raw() {
-            b"airport" | b"Airport" => fields[0] = value(scanner)?,
-            b"iata" | b"Iata" => fields[1] = value(scanner)?,
-            b"icao" | b"Icao" => fields[2] = value(scanner)?,
-            b"location" | b"Location" => {
-                scanner.begin_object()?;
-                while let Some(name) = scanner.next_name()? {
-                    match name.raw() {
-                        b"city" | b"City" => fields[3] = value(scanner)?,
-                        b"state" | b"State" => fields[4] = value(scanner)?,
-                        b"country" | b"Country" => fields[5] = value(scanner)?,
-                        _ => {
-                            scanner.skip()?;
-                        }
-                    }
-                }
-            }
-            _ => {
-                scanner.skip()?;
-            }
+        if let [first, ..] = out.written_mut() {
+            *first = b'{';
         }
+        out.push(b'}');
+        Ok(())
     }
-    Ok(())
 }
 
 /// Writes a number with two decimals. The flights have no exponents, and no more decimals.
@@ -233,12 +207,12 @@ mod tests {
     fn both_ways_give_the_reference() {
         let flights = Flights::new(11);
         let (mut key, mut value, mut expected) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut scanned, mut by_serde) = (Buffer::default(), Vec::new());
+        let (mut scanner, mut scanned, mut by_serde) = (Scanner::new(), Buffer::default(), Vec::new());
         for i in 0..20_000 {
             flights.record(i, &mut key, &mut value);
             flights.flat(i, &mut expected);
             scanned.truncate(0);
-            scanner(&value, &mut scanned).unwrap();
+            scanner.flatten(&value, &mut scanned).unwrap();
             assert_eq!(String::from_utf8_lossy(scanned.written()), String::from_utf8_lossy(&expected));
             by_serde.clear();
             serde(&value, &mut by_serde).unwrap();

@@ -10,13 +10,21 @@ pub(super) struct Step {
     job: Job,
     code: Code,
     plain: Vec<u8>,
+    scanner: flatten::Scanner,
     flat: Buffer,
     serde: Vec<u8>,
 }
 
 impl Step {
     pub(super) fn new(job: Job, code: Code) -> Self {
-        Self { job, code, plain: Vec::new(), flat: Buffer::default(), serde: Vec::new() }
+        Self {
+            job,
+            code,
+            plain: Vec::new(),
+            scanner: flatten::Scanner::new(),
+            flat: Buffer::default(),
+            serde: Vec::new(),
+        }
     }
 
     /// Makes the output's value. A damaged record ends the loop: there are none.
@@ -30,7 +38,7 @@ impl Step {
         match self.code {
             Code::Scanner => {
                 self.flat.truncate(0);
-                flatten::scanner(plain, &mut self.flat)?;
+                self.scanner.flatten(plain, &mut self.flat)?;
                 Ok(self.flat.written())
             }
             Code::Serde => {
