@@ -13,6 +13,8 @@ use crate::block::{self, Block};
 
 /// More shapes than these are not worth comparing.
 const MAX_NODES: usize = 512;
+/// Nor is more text than this, in bytes.
+const MAX_TEXT: usize = 256 << 10;
 /// How many alternatives one text has at most.
 const MAX_ALTERNATIVES: usize = 8;
 /// How many records may miss before a full tree is forgotten and learned anew.
@@ -119,8 +121,9 @@ impl Shapes {
     #[cold]
     pub(super) fn learn(&mut self, record: &[u8], steps: &[Step], places: usize) {
         self.misses += 1;
-        if self.nodes.len() + steps.len() >= MAX_NODES {
-            if self.misses < PATIENCE {
+        let fits = |nodes, text| nodes + steps.len() < MAX_NODES && text + record.len() < MAX_TEXT;
+        if !fits(self.nodes.len(), self.text.len()) {
+            if !fits(0, 0) || self.misses < PATIENCE {
                 return;
             }
             *self = Shapes::default();

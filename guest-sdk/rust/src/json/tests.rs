@@ -1,6 +1,6 @@
 //! The scanner against serde_json, and the cases that decide.
 
-use super::{Scanner, check};
+use super::{Paths, Scanner, check};
 use proptest::prelude::*;
 
 /// Whether serde_json takes it; where it stops at a number beyond a float, which is JSON all the same, our own word.
@@ -134,6 +134,22 @@ fn depth_is_bounded_as_in_serde_json() {
 fn an_error_says_what_and_where() {
     let error = check(b"{\"a\":1 \"b\":2}").map_err(|error| error.to_string());
     assert_eq!(error, Err("expected `,` or `}` at byte 7".to_owned()));
+}
+
+#[test]
+fn paths_stay_right_when_there_are_more_shapes_than_are_kept() -> Result<(), Box<dyn std::error::Error>> {
+    let mut paths = Paths::new();
+    let place = paths.add(&["v"])?;
+    for at in 0..30_000 {
+        // Every shape is new, and some records are larger than any that is kept.
+        let many = "\"x\":0,".repeat(if at % 1000 == 0 { 60_000 } else { at % 3 });
+        let record = format!("{{{many}\"name{}\":1,\"v\":{at}}}", at % 10_007);
+        let found = paths.find(record.as_bytes())?[place].range().map(|range| &record[range]);
+        assert_eq!(found, Some(&*at.to_string()));
+    }
+    let record = br#"{"name1":1,"w":1}"#;
+    assert_eq!(paths.find(record)?[place].range(), None);
+    Ok(())
 }
 
 fn tree() -> impl Strategy<Value = serde_json::Value> {
