@@ -29,6 +29,7 @@ mod shapes;
 mod text;
 
 pub use paths::{Paths, Place};
+pub use scan::plain_number;
 pub use text::Text;
 
 use crate::reject::Reject;

@@ -34,21 +34,31 @@ pub(crate) fn write(kind: Kind, record: &[u8], at: Range<usize>, out: &mut Buffe
             out.extend_from(record, at.start, at.end);
             Ok(())
         }
-        Kind::Int => number(value, 0, INT, out),
-        Kind::Decimal(scale) => number(value, scale, INT, out),
-        Kind::Id => number(value, 0, ID, out),
+        Kind::Int => number(record, at, 0, INT, out),
+        Kind::Decimal(scale) => number(record, at, scale, INT, out),
+        Kind::Id => number(record, at, 0, ID, out),
         Kind::Bool if matches!(first, b't' | b'f') => {
             out.extend(value);
             Ok(())
         }
-        Kind::Timestamp => timestamp(value, out),
+        Kind::Timestamp => timestamp(record, at, out),
         Kind::StringSet | Kind::IdSet => set(kind, value, out),
         Kind::String | Kind::Bool => Err(Mismatch::Type),
     }
 }
 
 #[inline]
-fn number(value: &[u8], scale: u8, (least, most): (i128, i128), out: &mut Buffer) -> Result<(), Mismatch> {
+fn number(
+    record: &[u8],
+    at: Range<usize>,
+    scale: u8,
+    (least, most): (i128, i128),
+    out: &mut Buffer,
+) -> Result<(), Mismatch> {
+    if (least < 0 || record[at.start] != b'-') && number::write_plain(record, at.clone(), scale, out) {
+        return Ok(());
+    }
+    let value = &record[at];
     let number = match value {
         [b'-' | b'0'..=b'9', ..] => value,
         [b'"', text @ .., b'"'] if is_number(text) => text,
@@ -62,7 +72,8 @@ fn is_number(text: &[u8]) -> bool {
     scanner.number().is_ok_and(|number| number.len() == text.len())
 }
 
-fn timestamp(value: &[u8], out: &mut Buffer) -> Result<(), Mismatch> {
+fn timestamp(record: &[u8], at: Range<usize>, out: &mut Buffer) -> Result<(), Mismatch> {
+    let value = &record[at.clone()];
     if let [b'"', text @ .., b'"'] = value {
         if !is_rfc3339(text) {
             return Err(Mismatch::Type);
@@ -70,7 +81,7 @@ fn timestamp(value: &[u8], out: &mut Buffer) -> Result<(), Mismatch> {
         out.extend(value);
         return Ok(());
     }
-    number(value, 0, INT, out)
+    number(record, at, 0, INT, out)
 }
 
 fn set(kind: Kind, value: &[u8], out: &mut Buffer) -> Result<(), Mismatch> {
@@ -81,28 +92,29 @@ fn set(kind: Kind, value: &[u8], out: &mut Buffer) -> Result<(), Mismatch> {
         while more {
             scanner.peek();
             let element = scanner.skip().map_err(|_| Mismatch::Type)?;
-            member(kind, &value[element], out)?;
+            member(kind, value, element, out)?;
             more = scanner.next_element().unwrap_or(false);
             if more {
                 out.push(b',');
             }
         }
     } else {
-        member(kind, value, out)?;
+        member(kind, value, 0..value.len(), out)?;
     }
     out.push(b']');
     Ok(())
 }
 
-fn member(kind: Kind, value: &[u8], out: &mut Buffer) -> Result<(), Mismatch> {
-    match (kind, value[0]) {
-        (Kind::IdSet, _) => number(value, 0, ID, out),
-        (_, b'"') => {
-            out.extend(value);
-            Ok(())
-        }
-        _ => Err(Mismatch::Type),
+fn member(kind: Kind, set: &[u8], at: Range<usize>, out: &mut Buffer) -> Result<(), Mismatch> {
+    if kind == Kind::IdSet {
+        return number(set, at, 0, ID, out);
     }
+    let value = &set[at];
+    if value[0] != b'"' {
+        return Err(Mismatch::Type);
+    }
+    out.extend(value);
+    Ok(())
 }
 
 /// Whether this is a date and time of RFC 3339, section 5.6, in the calendar.

@@ -1,9 +1,7 @@
 //! Numbers as text: brought to a scale exactly, never through a float.
 
-use edgemill_guest::Buffer;
-
-/// So long a number is within every bound, with all its zeros.
-const SHORT: usize = 16;
+use edgemill_guest::{Buffer, json};
+use std::ops::Range;
 
 /// Why a number does not fit a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,9 +16,6 @@ pub(crate) enum Misfit {
 ///
 /// `least` and `most` bound the number without its point.
 pub(crate) fn write(number: &[u8], scale: u8, least: i128, most: i128, out: &mut Buffer) -> Result<(), Misfit> {
-    if number.len() <= SHORT && (least < 0 || number[0] != b'-') && write_short(number, scale, out) {
-        return Ok(());
-    }
     let unscaled = unscaled(number, scale)?;
     if unscaled < least || unscaled > most {
         return Err(Misfit::Range);
@@ -35,28 +30,22 @@ pub(crate) fn write(number: &[u8], scale: u8, least: i128, most: i128, out: &mut
     Ok(())
 }
 
-/// Writes a number that needs nothing but zeros behind it; false where it needs more, having written nothing.
+/// Writes the number `text[start..end]` where it needs nothing but zeros behind it; false where it needs more, having
+/// written nothing.
 #[inline]
-fn write_short(number: &[u8], scale: u8, out: &mut Buffer) -> bool {
+pub(crate) fn write_plain(text: &[u8], Range { start, end }: Range<usize>, scale: u8, out: &mut Buffer) -> bool {
     let scale = usize::from(scale);
-    let mut point = number.len();
-    for (at, &byte) in number.iter().enumerate() {
-        match byte {
-            b'0'..=b'9' => {}
-            b'.' => point = at,
-            b'-' if number.get(1) != Some(&b'0') => {}
-            _ => return false,
-        }
-    }
-    let digits = (number.len() - point).saturating_sub(1);
-    if digits > scale || point + scale > 18 || scale > 16 {
+    let Some((len, part)) = json::plain_number(text, start) else { return false };
+    let whole = len - part;
+    // So few digits are within the bounds of every type.
+    let zero = text[start] == b'-' && text[start + 1] == b'0';
+    if len != end - start || part > scale || whole + scale > 18 || zero {
         return false;
     }
-    out.extend(number);
-    if digits < scale {
-        let zeros = b".0000000000000000";
-        let from = if point < number.len() { 1 + digits } else { 0 };
-        out.extend(&zeros[from..=scale]);
+    out.extend_from(text, start, end);
+    if part < scale {
+        let zeros = b".00000000000000000";
+        out.extend(&zeros[if part == 0 { 0 } else { part + 1 }..=scale]);
     }
     true
 }

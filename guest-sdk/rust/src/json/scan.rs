@@ -36,15 +36,17 @@ pub(super) fn string(input: &[u8], start: usize) -> Result<(usize, bool), Error>
 /// Checks the number that begins at `at`; returns where it ends.
 #[inline]
 pub(super) fn number(input: &[u8], at: usize) -> Result<usize, Error> {
-    match block::at(input, at).and_then(short_number) {
-        Some(len) => Ok(at + len),
+    match plain_number(input, at) {
+        Some((len, _)) => Ok(at + len),
         None => long_number(input, at),
     }
 }
 
-/// The length of a number that ends within the block and has no exponent.
+/// The length of the number that begins at `at`, and how many digits it has behind the point. `None` says only that it is
+/// not short and plain: it has an exponent, is longer than 15 bytes, stands in the last 16 of the input, or is no number.
 #[inline]
-fn short_number(block: &block::Block) -> Option<usize> {
+pub fn plain_number(input: &[u8], at: usize) -> Option<(usize, usize)> {
+    let block = block::at(input, at)?;
     let others = block::others(block) | 1 << block::SIZE;
     let sign = usize::from(block[0] == b'-');
     let whole = (others >> sign).trailing_zeros() as usize;
@@ -57,9 +59,9 @@ fn short_number(block: &block::Block) -> Option<usize> {
         b'.' => {
             let part = (others >> (end + 1)).trailing_zeros() as usize;
             let end = end + 1 + part;
-            if part == 0 || matches!(block.get(end)?, b'e' | b'E') { None } else { Some(end) }
+            if part == 0 || matches!(block.get(end)?, b'e' | b'E') { None } else { Some((end, part)) }
         }
-        _ => Some(end),
+        _ => Some((end, 0)),
     }
 }
 
