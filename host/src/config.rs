@@ -128,6 +128,8 @@ pub struct Pipeline {
     pub batch: BatchLimit,
     /// How often resume points are committed.
     pub commit_interval: Duration,
+    /// Whether rows carry the modules that made them in a header.
+    pub stamp: bool,
     /// Where records come from.
     pub source: KafkaSource,
     /// The modules in order; may be empty.

@@ -5,6 +5,7 @@ use crate::chain::Transform;
 pub mod last_good;
 pub mod plans;
 pub mod reload;
+pub mod self_test;
 pub mod watch;
 
 /// Why a module, or an instance of it, could not be made.

@@ -232,7 +232,7 @@ fn prepare(config: &Config, pipeline: &Pipeline, load: &Load) -> Result<Prepared
         folder: config.modules.clone(),
         stages: pipeline.chain.clone(),
         load: load.clone(),
-        self_test: |_, _| Ok(()),
+        self_test: crate::modules::self_test::run,
         last_good: LastGood::new(&config.state, &pipeline.name),
     };
     let (plan, refused) = loader.first().map_err(|refused| {
@@ -320,7 +320,7 @@ impl Life {
             pipeline: self.pipeline.name.clone(),
             host: self.host.clone(),
             batch: self.pipeline.batch,
-            stamp: false,
+            stamp: self.pipeline.stamp,
             commit_interval: self.pipeline.commit_interval,
             grace: self.grace,
         };

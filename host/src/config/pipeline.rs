@@ -11,8 +11,8 @@ use serde_json::Value;
 use std::time::Duration;
 use toml::de::DeValue;
 
-const PIPELINE: [&str; 9] =
-    ["delivery", "workers", "batch", "commit_interval", "on", "source", "chain", "sink", "dead-letter"];
+const PIPELINE: [&str; 10] =
+    ["delivery", "workers", "batch", "commit_interval", "stamp", "on", "source", "chain", "sink", "dead-letter"];
 const STAGE: [&str; 4] = ["module", "config", "limits", "on"];
 
 const ACTIONS: [(&str, Action); 3] =
@@ -78,6 +78,7 @@ pub(super) fn pipeline(name: &str, section: &Section<'_>, unreachable: Option<Du
         workers: workers.unwrap_or_else(|| section.reader.surroundings.cores()),
         batch,
         commit_interval: interval.unwrap_or(Duration::from_secs(1)),
+        stamp: section.get("stamp").and_then(|item| item.flag()).unwrap_or(false),
         source: source.source,
         chain: chain.into_iter().map(|(stage, _)| stage).collect(),
         sink,
