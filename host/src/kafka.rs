@@ -1,9 +1,12 @@
 //! The one home of rdkafka: consumers, producers, and an embedded broker. librdkafka's own calls are in `raw` only.
 
-mod client;
+mod commits;
+mod health;
 pub mod mock;
 pub mod offsets;
+mod options;
 mod raw;
+mod session;
 pub mod sink;
 pub mod source;
 mod start;

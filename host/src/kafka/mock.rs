@@ -2,7 +2,7 @@
 //!
 //! The broker is librdkafka's mock cluster: a partition keeps its last 5 MiB or 100,000 messages.
 
-use super::client::options;
+use super::options;
 use super::raw::{Bell, Handle, Queue, Tap};
 use super::start;
 use crate::config::KafkaClient;
@@ -64,7 +64,7 @@ impl Tail {
         let defaults = [("fetch.queue.backoff.ms", "2".to_owned()), ("queued.max.messages.kbytes", "4096".to_owned())];
         // librdkafka assigns nothing without a group; this one is never joined
         let owned = [("group.id", "edgemill-tail".to_owned()), ("enable.auto.commit", "false".to_owned())];
-        let handle = Handle::consumer(&options(client, &defaults, &owned)).map_err(super::client::refused)?;
+        let handle = Handle::consumer(&options::client(client, &defaults, &owned)).map_err(options::refused)?;
         let open = |partition| Tap::open(&handle, partition, Bell::new(wake.clone()));
         let taps = partitions.iter().filter_map(open).collect();
         let list = start::list(partitions.iter().map(|partition| (partition, Offset::Beginning)));

@@ -1,8 +1,10 @@
 //! librdkafka's calls, made safe: clients, queues and events. Knows neither lanes nor spans.
 
+mod event;
 mod fetched;
 mod topic;
 
+pub(super) use event::{Event, Said};
 pub(super) use fetched::Tap;
 pub(super) use topic::{Row, Topic};
 
@@ -12,7 +14,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::bindings as rd;
 use rdkafka::client::{Client, DefaultClientContext};
 use rdkafka::config::ClientConfig;
-use rdkafka::error::{IsError, KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{IsError, KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::groups::GroupList;
 use rdkafka::metadata::Metadata;
 use rdkafka::types::{RDKafka, RDKafkaType};
@@ -25,7 +27,7 @@ use std::time::Duration;
 /// An error as librdkafka tells it.
 #[derive(Clone, Debug)]
 pub(super) struct Error {
-    pub(super) code: RDKafkaErrorCode,
+    pub(super) code: Code,
     pub(super) text: String,
 }
 
@@ -62,7 +64,10 @@ impl Handle {
     fn new(config: &ClientConfig, kind: RDKafkaType, events: i32) -> KafkaResult<Arc<Self>> {
         let native = config.create_native_config()?;
         // SAFETY: the configuration is alive, and `Client::new` takes it over
-        unsafe { rd::rd_kafka_conf_set_events(native.ptr(), events) };
+        unsafe {
+            rd::rd_kafka_conf_set_events(native.ptr(), events);
+            rd::rd_kafka_conf_set_log_cb(native.ptr(), Some(say_nothing));
+        }
         Ok(Arc::new(Self { client: Client::new(config, native, kind, DefaultClientContext)? }))
     }
 
@@ -181,14 +186,11 @@ impl Handle {
         (!code.is_error() && high >= 0).then_some(high)
     }
 
-    /// Commits; the answer comes as an event of `answer`, or of [`Handle::events`].
-    pub(super) fn commit(&self, list: &TopicPartitionList, answer: Option<&Queue>) -> Result<(), Error> {
-        let Some(queue) = answer else {
-            // SAFETY: client and list are alive
-            return check(unsafe { rd::rd_kafka_commit(self.rk(), list.ptr(), 1) });
-        };
+    /// Commits; the answer comes as an event of `answers`.
+    pub(super) fn commit(&self, list: &TopicPartitionList, answers: &Queue) -> Result<(), Error> {
+        let queue = answers.queue.as_ptr();
         // SAFETY: client, list and queue are alive; without a callback the answer is an event
-        check(unsafe { rd::rd_kafka_commit_queue(self.rk(), list.ptr(), queue.queue.as_ptr(), None, ptr::null_mut()) })
+        check(unsafe { rd::rd_kafka_commit_queue(self.rk(), list.ptr(), queue, None, ptr::null_mut()) })
     }
 
     /// A queue of the caller's own.
@@ -223,11 +225,6 @@ impl Handle {
     pub(super) fn group(&self, name: &str, limit: Duration) -> Result<GroupList, Error> {
         self.client.fetch_group_list(Some(name), limit).map_err(Error::from)
     }
-
-    /// Asks for the oldest offset and the end of a partition. Blocks.
-    pub(super) fn watermarks(&self, partition: &Partition, limit: Duration) -> Result<(i64, i64), Error> {
-        self.client.fetch_watermarks(&partition.topic, partition.number, limit).map_err(Error::from)
-    }
 }
 
 /// Rung by librdkafka's threads when a queue has something.
@@ -253,6 +250,9 @@ impl Bell {
         }
     }
 }
+
+/// Log lines are events; those that come while a client is destroyed would be printed otherwise.
+unsafe extern "C" fn say_nothing(_: *const RDKafka, _: i32, _: *const c_char, _: *const c_char) {}
 
 unsafe extern "C" fn ring(_: *mut RDKafka, bell: *mut c_void) {
     // SAFETY: the queue was given a `Bell` that it keeps until it has taken this callback back
@@ -284,9 +284,10 @@ impl Queue {
 
     /// The next event.
     pub(super) fn poll(&self, limit: Duration) -> Option<Event> {
-        // SAFETY: the queue is alive; the event is ours
+        // SAFETY: the queue is alive
         let event = NonNull::new(unsafe { rd::rd_kafka_queue_poll(self.queue.as_ptr(), millis(limit)) })?;
-        Some(Event { event, _handle: self.handle.clone() })
+        // SAFETY: the event is ours
+        Some(unsafe { Event::new(event, &self.handle) })
     }
 }
 
@@ -300,133 +301,9 @@ impl Drop for Queue {
     }
 }
 
-/// What a client says.
-pub(super) struct Event {
-    event: NonNull<rd::rd_kafka_event_t>,
-    _handle: Arc<Handle>,
-}
-
-/// See [`Event::read`].
-pub(super) enum Said {
-    Log {
-        level: i32,
-        facility: String,
-        text: String,
-    },
-    Error {
-        error: Error,
-        fatal: bool,
-    },
-    Assigned(Vec<Partition>),
-    Revoked(Vec<Partition>),
-    Committed(Result<(), Error>),
-    /// See [`Event::deliveries`].
-    Delivered,
-    /// Messages on the group's queue, which their partitions' queues should have had.
-    Stray(Vec<Partition>),
-    Other,
-}
-
-impl Event {
-    /// What it is.
-    pub(super) fn read(&self) -> Said {
-        let event = self.event.as_ptr();
-        // SAFETY: the event is alive, here and below; each call fits the type of event
-        match unsafe { rd::rd_kafka_event_type(event) } {
-            rd::RD_KAFKA_EVENT_DR => Said::Delivered,
-            rd::RD_KAFKA_EVENT_FETCH => {
-                let places = self.messages().map(|message| fetched::place(message));
-                Said::Stray(places.collect())
-            }
-            rd::RD_KAFKA_EVENT_LOG => self.read_log(),
-            rd::RD_KAFKA_EVENT_ERROR => {
-                // SAFETY: see above
-                let fatal = unsafe { rd::rd_kafka_event_error_is_fatal(event) != 0 };
-                Said::Error { error: self.error(), fatal }
-            }
-            rd::RD_KAFKA_EVENT_REBALANCE if self.error().code == RDKafkaErrorCode::AssignPartitions => {
-                Said::Assigned(self.partitions().into_iter().map(|(partition, _)| partition).collect())
-            }
-            rd::RD_KAFKA_EVENT_REBALANCE => {
-                Said::Revoked(self.partitions().into_iter().map(|(partition, _)| partition).collect())
-            }
-            rd::RD_KAFKA_EVENT_OFFSET_COMMIT => {
-                let error = self.error();
-                if error.code != RDKafkaErrorCode::NoError {
-                    return Said::Committed(Err(error));
-                }
-                let mut failed = self.partitions().into_iter().filter_map(|(partition, code)| {
-                    let code = code?;
-                    Some(Error { code, text: format!("{partition}: {code}") })
-                });
-                Said::Committed(failed.next().map_or(Ok(()), Err))
-            }
-            _ => Said::Other,
-        }
-    }
-
-    /// Each delivery report: the row's opaque number, what went wrong, and the bytes of key and value.
-    pub(super) fn deliveries(&self) -> impl Iterator<Item = (usize, Option<RDKafkaErrorCode>, usize)> {
-        self.messages().map(|message| {
-            let code = message.err.is_error().then(|| message.err.into());
-            (message._private as usize, code, message.len + message.key_len)
-        })
-    }
-
-    fn messages(&self) -> impl Iterator<Item = &rd::rd_kafka_message_t> {
-        // SAFETY: the event is alive and holds messages, which live as long as it does
-        std::iter::from_fn(|| unsafe { rd::rd_kafka_event_message_next(self.event.as_ptr()).as_ref() })
-    }
-
-    fn error(&self) -> Error {
-        // SAFETY: the event is alive
-        let code: RDKafkaErrorCode = unsafe { rd::rd_kafka_event_error(self.event.as_ptr()) }.into();
-        // SAFETY: as above; the text lives as long as the event
-        let text = unsafe { text(rd::rd_kafka_event_error_string(self.event.as_ptr())) };
-        Error { code, text }
-    }
-
-    fn read_log(&self) -> Said {
-        let (mut facility, mut line, mut level) = (ptr::null(), ptr::null(), 0);
-        // SAFETY: the event is a log line's; the texts live as long as it does
-        let (facility, line) = unsafe {
-            rd::rd_kafka_event_log(self.event.as_ptr(), &mut facility, &mut line, &mut level);
-            (text(facility), text(line))
-        };
-        Said::Log { level, facility, text: line }
-    }
-
-    fn partitions(&self) -> Vec<(Partition, Option<RDKafkaErrorCode>)> {
-        // SAFETY: the event is alive
-        let list = unsafe { rd::rd_kafka_event_topic_partition_list(self.event.as_ptr()) };
-        // SAFETY: the list is null or lives as long as the event
-        let Some(list) = (unsafe { list.as_ref() }) else { return Vec::new() };
-        let count = usize::try_from(list.cnt).unwrap_or(0);
-        let elements = match count {
-            0 => &[],
-            // SAFETY: the list has so many elements
-            _ => unsafe { std::slice::from_raw_parts(list.elems, count) },
-        };
-        let partition = |element: &rd::rd_kafka_topic_partition_t| Partition {
-            // SAFETY: every element has a topic
-            topic: unsafe { text(element.topic) },
-            number: element.partition,
-        };
-        let failed = |element: &rd::rd_kafka_topic_partition_t| element.err.is_error().then(|| element.err.into());
-        elements.iter().map(|element| (partition(element), failed(element))).collect()
-    }
-}
-
-impl Drop for Event {
-    fn drop(&mut self) {
-        // SAFETY: the event is ours
-        unsafe { rd::rd_kafka_event_destroy(self.event.as_ptr()) }
-    }
-}
-
 impl From<KafkaError> for Error {
     fn from(error: KafkaError) -> Self {
-        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+        let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
         Self { code, text: error.to_string() }
     }
 }
@@ -441,7 +318,7 @@ fn check(code: rd::rd_kafka_resp_err_t) -> Result<(), Error> {
     if !code.is_error() {
         return Ok(());
     }
-    let code = RDKafkaErrorCode::from(code);
+    let code = Code::from(code);
     Err(Error { code, text: code.to_string() })
 }
 

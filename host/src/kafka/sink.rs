@@ -4,7 +4,8 @@
 //! never expire: a row is delivered, or refused for good, or its lane is read again.
 
 use super::Identity;
-use super::client::{Health, Verdict, options, refused};
+use super::health::{Health, Verdict};
+use super::options::{self, refused};
 use super::raw::{Bell, Error, Event, Handle, Queue, Row, Said, Topic};
 use crate::batch::{Batch, Bytes};
 use crate::config::{DeadLetter, KafkaClient, KafkaSink as Config, Partitioning};
@@ -94,7 +95,7 @@ impl KafkaSink {
         identity: &Identity,
         wake: Wake,
     ) -> Result<Self, SinkError> {
-        let handle = Handle::producer(&producer_options(client))
+        let handle = Handle::producer(&options::producer(client))
             .map_err(|error| SinkError::End(format!("kafka sink: {}", refused(error))))?;
         let output = |name: &str| match handle.topic(name) {
             Ok(topic) => Ok(Output { name: name.to_owned(), topic }),
@@ -240,6 +241,8 @@ impl Sink for KafkaSink {
                 }
                 Err(ProduceError::Refused(message)) => refused.push(Refusal { row: row as u32, message }),
                 Err(ProduceError::Fatal(error)) => {
+                    // the first fatal error says more than what followed from it
+                    let error = self.handle.fatal().unwrap_or(error);
                     outcome = Err(SinkError::Anew(format!("kafka sink: {error}")));
                     break;
                 }
@@ -320,20 +323,4 @@ fn is_refusal(code: Code) -> bool {
             | Code::MessageBatchTooLarge
             | Code::UnknownPartition
     )
-}
-
-fn producer_options(client: &KafkaClient) -> rdkafka::ClientConfig {
-    let defaults = [
-        ("partitioner", "murmur2_random".to_owned()),
-        ("linger.ms", "5".to_owned()),
-        // our own count of bytes is what bounds it
-        ("queue.buffering.max.messages", "0".to_owned()),
-        ("queue.buffering.max.kbytes", i32::MAX.to_string()),
-    ];
-    let owned = [
-        ("enable.idempotence", "true".to_owned()),
-        // no delivery expires: what fails is read again in order
-        ("message.timeout.ms", "0".to_owned()),
-    ];
-    options(client, &defaults, &owned)
 }

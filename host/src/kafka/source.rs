@@ -3,27 +3,29 @@
 //! Every lane has a queue (`raw::Tap`), and the group's queue has only events: so a batch is one lane's, a
 //! rebalance is never behind messages, and leaving a lane unread holds its fetching back.
 
-use super::client::{Health, Verdict, options, refused};
+use super::commits::Commits;
+use super::health::{Health, Verdict};
+use super::options::{self, refused};
 use super::raw::{Bell, Error, Handle, Queue, Said, Tap};
+use super::session::Session;
 use super::{Identity, start};
-use crate::config::{KafkaSource as Config, Start, Topics};
+use crate::config::{KafkaSource as Config, Topics};
 use crate::record::{Lane, Partition, Resume};
 use crate::source::{BatchLimit, Event, Position, Source, SourceError};
 use crate::wake::Wake;
 use rdkafka::Offset;
-use rdkafka::config::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Asking for the topics before the consumer is made.
-const METADATA: Duration = Duration::from_secs(5);
+const METADATA: Duration = Duration::from_secs(3);
 /// Assumed when the cluster did not tell.
 const LANES: usize = 16;
-/// librdkafka's own default for one fetch of a partition; more would not make it faster.
-const FETCH: usize = 1024 * 1024;
 const SEEK: Duration = Duration::from_secs(10);
+/// When lanes are let go of although a commit of theirs failed.
+const LAST_COMMIT: Duration = Duration::from_secs(2);
 const CLOSE: Duration = Duration::from_secs(10);
 
 /// Consumes from Kafka. See [`Source`].
@@ -36,6 +38,7 @@ pub struct KafkaSource {
     rebalances: VecDeque<Rebalance>,
     /// What the worker was told and has not answered.
     open: Option<Rebalance>,
+    commits: Commits,
     closed: bool,
     health: Health,
     wake: Wake,
@@ -68,8 +71,8 @@ impl KafkaSource {
     /// librdkafka refuses an option, or the cluster refuses the credentials: the program ends.
     pub fn new(config: &Config, identity: &Identity, wake: Wake) -> Result<Self, SourceError> {
         let mut health = Health::new(&config.client, identity, "source");
-        let lanes = lanes(config, &consumer_options(config, identity, LANES), &mut health, wake.clone())?;
-        let handle = Handle::consumer(&consumer_options(config, identity, lanes)).map_err(end)?;
+        let lanes = lanes(config, identity, &mut health)?;
+        let handle = Handle::consumer(&options::consumer(config, identity, lanes)).map_err(end)?;
         let bell = Bell::new(wake.clone());
         let events = handle.events(bell.clone());
         let topics = match &config.topics {
@@ -86,6 +89,7 @@ impl KafkaSource {
             turn: 0,
             rebalances: VecDeque::new(),
             open: None,
+            commits: Commits::default(),
             closed: false,
             health,
             wake,
@@ -110,8 +114,7 @@ impl KafkaSource {
                     let lost = self.handle.assignment_lost();
                     self.rebalances.push_back(Rebalance::Revoked { partitions, lost });
                 }
-                Said::Committed(Ok(())) => self.health.up(),
-                Said::Committed(Err(error)) => self.commit_failed(&error),
+                Said::Committed(outcomes) => self.commits.take(outcomes, &mut self.health),
                 Said::Stray(partitions) => self.call_back(&partitions),
                 Said::Delivered | Said::Other => {}
             }
@@ -131,17 +134,6 @@ impl KafkaSource {
                 self.health.note(&error, true, &partition.to_string());
             }
         }
-    }
-
-    fn commit_failed(&mut self, error: &Error) {
-        let about = match error.code {
-            Code::IllegalGeneration | Code::UnknownMemberId | Code::RebalanceInProgress | Code::FencedInstanceId => {
-                "; the group is rebalancing, and what was not committed is read again by whoever gets it"
-            }
-            Code::NoOffset => return,
-            _ => "; it is tried again with the next commit",
-        };
-        self.health.say(error.code, &format!("offsets could not be committed: {error}"), about);
     }
 
     /// The next rebalance that concerns the worker; others are answered here.
@@ -230,6 +222,10 @@ impl Source for KafkaSource {
     fn poll(&mut self, read: Option<BatchLimit>) -> Result<Event, SourceError> {
         self.serve_events(Duration::ZERO);
         self.health.check(&self.handle)?;
+        if self.commits.is_due() {
+            // when it fails, it is due again
+            let _ = self.commits.send(&self.handle, &self.events, &mut self.health, None);
+        }
         if let Some(event) = self.next_rebalance()? {
             return Ok(event);
         }
@@ -270,20 +266,24 @@ impl Source for KafkaSource {
         }
         let starting: Vec<_> = partitions.iter().copied().zip(starts.offsets.iter().copied()).collect();
         self.answer_assigned(&starting)?;
-        if !starts.ends.is_empty() {
-            let ends = starts.ends.iter().map(|(partition, at)| (partition, Offset::Offset(*at)));
-            if let Err(error) = self.handle.commit(&start::list(ends), None) {
-                self.commit_failed(&error);
-            }
+        for (partition, end) in &starts.ends {
+            self.commits.want(partition, *end);
         }
+        // when it fails, it is tried again
+        let _ = self.commits.send(&self.handle, &self.events, &mut self.health, None);
         Ok(())
     }
 
     fn release(&mut self, lanes: &[Lane]) -> Result<(), SourceError> {
+        // what failed while the group was rebalancing is tried a last time; of lost lanes nothing can be committed
+        if !matches!(self.open, Some(Rebalance::Revoked { lost: true, .. })) && self.commits.has_failed() {
+            let _ = self.commits.send(&self.handle, &self.events, &mut self.health, Some(LAST_COMMIT));
+        }
         let mut released = Vec::new();
         for lane in lanes {
             if let Some(reading) = self.lanes.get_mut(lane.slot as usize).and_then(Option::take) {
                 self.slots.remove(&reading.partition);
+                self.commits.forget(&reading.partition);
                 released.push(reading);
             }
         }
@@ -319,24 +319,13 @@ impl Source for KafkaSource {
 
     // Promise: commit
     fn commit(&mut self, points: &[(Lane, Resume)], wait: Option<Duration>) -> Result<(), String> {
-        let current = points.iter().filter_map(|(lane, Resume(offset))| {
-            let reading = self.lanes.get(lane.slot as usize)?.as_ref()?;
-            (reading.lane == *lane).then_some((&reading.partition, Offset::Offset(*offset)))
-        });
-        let list = start::list(current);
-        if list.count() == 0 {
-            return Ok(());
-        }
-        let Some(limit) = wait else { return self.handle.commit(&list, None).map_err(|error| error.text) };
-        let answers = self.handle.queue();
-        self.handle.commit(&list, Some(&answers)).map_err(|error| error.text)?;
-        let deadline = Instant::now() + limit;
-        while let Some(event) = answers.poll(deadline.saturating_duration_since(Instant::now())) {
-            if let Said::Committed(outcome) = event.read() {
-                return outcome.map_err(|error| error.text);
+        for (lane, Resume(offset)) in points {
+            let reading = self.lanes.get(lane.slot as usize).and_then(Option::as_ref);
+            if let Some(reading) = reading.filter(|reading| reading.lane == *lane) {
+                self.commits.want(&reading.partition, *offset);
             }
         }
-        Err(format!("the group's coordinator did not answer in {} ms", limit.as_millis()))
+        self.commits.send(&self.handle, &self.events, &mut self.health, wait)
     }
 
     fn positions(&self) -> Vec<Position> {
@@ -362,6 +351,10 @@ impl Source for KafkaSource {
     fn close(&mut self) {
         if std::mem::replace(&mut self.closed, true) {
             return;
+        }
+        if self.commits.has_failed() {
+            // what stays uncommitted is read again
+            let _ = self.commits.send(&self.handle, &self.events, &mut self.health, Some(LAST_COMMIT));
         }
         self.lanes.clear();
         self.slots.clear();
@@ -434,58 +427,8 @@ fn anew(what: &str, error: &Error) -> SourceError {
 }
 
 /// How many lanes there may be at once: all partitions, in the worst case. Where the cluster does not tell, a guess.
-fn lanes(config: &Config, probe: &ClientConfig, health: &mut Health, wake: Wake) -> Result<usize, SourceError> {
-    let handle = Handle::consumer(probe).map_err(end)?;
-    let found = handle.metadata(None, METADATA);
-    let events = handle.events(Bell::new(wake));
-    while let Some(event) = events.poll(Duration::ZERO) {
-        if let Said::Error { error, fatal } = event.read() {
-            health.note(&error, fatal, &config.group);
-        }
-    }
-    let found = match found {
-        Ok(metadata) => metadata,
-        Err(_) => {
-            health.check(&handle)?;
-            return Ok(LANES);
-        }
-    };
-    health.up();
-    let pattern = match &config.topics {
-        Topics::Pattern(pattern) => regex::Regex::new(pattern).ok(),
-        Topics::List(_) => None,
-    };
-    let wanted = |name: &str| match &config.topics {
-        Topics::List(topics) => topics.iter().any(|topic| topic == name),
-        Topics::Pattern(_) => pattern.as_ref().is_none_or(|pattern| pattern.is_match(name)),
-    };
-    let count = found.topics().iter().filter(|topic| wanted(topic.name())).map(|topic| topic.partitions().len()).sum();
-    Ok(if count == 0 { LANES } else { count })
-}
-
-/// Half of a lane's share of the budget is for what lies in its queue, half for the response on top of which librdkafka
-/// still takes. A share may be as small as 16 KiB: with that many lanes a batch comes from many of them.
-fn consumer_options(config: &Config, identity: &Identity, lanes: usize) -> ClientConfig {
-    let share = (config.fetch_ahead / 2 / lanes.max(1)).max(16 * 1024);
-    let defaults = [
-        ("partition.assignment.strategy", "cooperative-sticky".to_owned()),
-        // a full queue is looked at again after so many milliseconds; librdkafka waits a second
-        ("fetch.queue.backoff.ms", "2".to_owned()),
-        ("queued.max.messages.kbytes", (share / 1024).to_string()),
-        ("fetch.message.max.bytes", share.min(FETCH).to_string()),
-    ];
-    // a committed offset that does not exist any more: what is left is read, and librdkafka warns of it
-    let reset = if config.start == Start::Stored { "error" } else { "earliest" };
-    let mut owned = vec![
-        ("group.id", config.group.clone()),
-        ("enable.auto.commit", "false".to_owned()),
-        ("enable.auto.offset.store", "false".to_owned()),
-        ("enable.partition.eof", "false".to_owned()),
-        ("auto.offset.reset", reset.to_owned()),
-    ];
-    if config.static_membership {
-        let Identity { host, worker, .. } = identity;
-        owned.push(("group.instance.id", format!("{}-{host}-{worker}", config.group)));
-    }
-    options(&config.client, &defaults, &owned)
+fn lanes(config: &Config, identity: &Identity, health: &mut Health) -> Result<usize, SourceError> {
+    let mut session = Session::open(&options::consumer(config, identity, LANES), health).map_err(end)?;
+    let partitions = session.partitions(&config.topics, METADATA)?.unwrap_or_default();
+    Ok(if partitions.is_empty() { LANES } else { partitions.len() })
 }

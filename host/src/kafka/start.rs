@@ -1,6 +1,6 @@
 //! Where a lane begins: at the group's committed offset, or where the configuration says.
 
-use super::client::Verdict;
+use super::health::Verdict;
 use super::raw::{Error, Handle};
 use crate::config::{KafkaSource, Start};
 use crate::record::Partition;
@@ -33,21 +33,14 @@ pub(super) fn resolve(
     mut serve: impl FnMut(Duration) -> Result<(), Verdict>,
 ) -> Result<Starts, Verdict> {
     let deadline = Instant::now() + GIVE_UP;
-    let committed = list(partitions.iter().map(|partition| (*partition, Offset::Invalid)));
     let group = &config.group;
-    retry(
-        deadline,
-        &mut serve,
-        || handle.committed(&committed, ASK),
-        &format!("committed offsets of group {group:?}"),
-    )?;
-    let committed = offsets(&committed);
+    let committed = committed(handle, group, partitions, deadline, &mut serve)?;
     let mut starts = Starts { offsets: Vec::new(), ends: Vec::new() };
     let mut times = Vec::new();
     for &partition in partitions {
         let offset = match committed.get(partition) {
-            Some(Offset::Offset(offset)) => Offset::Offset(*offset),
-            _ => match &config.start {
+            Some(offset) => Offset::Offset(*offset),
+            None => match &config.start {
                 Start::Earliest => Offset::Beginning,
                 Start::Latest => {
                     times.push((partition, Offset::End));
@@ -78,6 +71,24 @@ pub(super) fn resolve(
         }
     }
     Ok(starts)
+}
+
+/// The group's committed offsets, where it has some.
+pub(super) fn committed(
+    handle: &Handle,
+    group: &str,
+    partitions: &[&Partition],
+    deadline: Instant,
+    mut serve: impl FnMut(Duration) -> Result<(), Verdict>,
+) -> Result<HashMap<Partition, i64>, Verdict> {
+    let list = list(partitions.iter().map(|partition| (*partition, Offset::Invalid)));
+    let what = format!("the committed offsets of group {group:?}");
+    retry(deadline, &mut serve, || handle.committed(&list, ASK), &what)?;
+    let known = offsets(&list).into_iter().filter_map(|(partition, offset)| match offset {
+        Offset::Offset(offset) => Some((partition, offset)),
+        _ => None,
+    });
+    Ok(known.collect())
 }
 
 /// Offsets of times; a time behind all records, or `Offset::End`, gives the end.

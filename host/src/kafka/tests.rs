@@ -1,7 +1,7 @@
 //! Source and sink against librdkafka's mock cluster, which serves groups, offsets and injected errors.
 
-use super::mock::EmbeddedBroker;
-use super::{Identity, KafkaSink, KafkaSource};
+use super::mock::{EmbeddedBroker, Tail};
+use super::{Identity, KafkaSink, KafkaSource, offsets};
 use crate::batch::{Batch, Bytes, Column, Headers};
 use crate::config::{self, KafkaClient, Partitioning, Start, Topics};
 use crate::ledger::Ledger;
@@ -54,17 +54,22 @@ struct Seen {
     headers: Vec<(Option<Vec<u8>>, Option<Vec<u8>>)>,
 }
 
+/// The group and its topic.
+fn config(broker: &EmbeddedBroker, start: Start) -> config::KafkaSource {
+    config::KafkaSource {
+        client: client(broker),
+        topics: Topics::List(vec!["out".to_owned()]),
+        group: "group".to_owned(),
+        start,
+        static_membership: false,
+        fetch_ahead: 1 << 20,
+    }
+}
+
 impl Member {
-    fn join(broker: &EmbeddedBroker, topic: &str, worker: usize, start: Start) -> Self {
+    fn join(broker: &EmbeddedBroker, worker: usize, start: Start) -> Self {
         let wake = Wake::new().unwrap();
-        let config = config::KafkaSource {
-            client: client(broker),
-            topics: Topics::List(vec![topic.to_owned()]),
-            group: "group".to_owned(),
-            start,
-            static_membership: false,
-            fetch_ahead: 1 << 20,
-        };
+        let config = config(broker, start);
         let source = KafkaSource::new(&config, &identity(worker), wake.clone()).unwrap();
         Self { source, ledger: Ledger::default(), lanes: BTreeMap::new(), wake }
     }
@@ -198,7 +203,7 @@ fn what_is_produced_is_consumed_with_nulls_headers_and_timestamps() {
     assert_eq!((refused.len(), sink.in_flight()), (0, 0));
     fill(&broker, 0, &[b"first", b"second"]);
 
-    let mut member = Member::join(&broker, "out", 0, Start::Earliest);
+    let mut member = Member::join(&broker, 0, Start::Earliest);
     let all = member.read_all(5);
     assert_eq!(member.lanes.len(), 2);
     let bytes = |bytes: &[u8]| Some(bytes.to_vec());
@@ -217,7 +222,7 @@ fn what_is_produced_is_consumed_with_nulls_headers_and_timestamps() {
 fn a_batch_holds_no_more_bytes_and_records_than_allowed() {
     let broker = EmbeddedBroker::start(&[("out", 1), ("other", 1), ("dead", 1)]).unwrap();
     fill(&broker, 0, &[b"1234", b"1234", b"1234", b"123456789", b"1", b"1", b"1"]);
-    let mut member = Member::join(&broker, "out", 0, Start::Earliest);
+    let mut member = Member::join(&broker, 0, Start::Earliest);
     let limit = BatchLimit { records: 2, bytes: 8 };
     let sizes: Vec<usize> = (0..5).map(|_| member.read(limit).1.len()).collect();
     assert_eq!(sizes, [2, 1, 1, 2, 1]);
@@ -228,7 +233,7 @@ fn a_lane_that_is_rewound_hands_out_again_what_is_behind_its_resume_point() {
     let broker = EmbeddedBroker::start(&[("out", 1), ("other", 1), ("dead", 1)]).unwrap();
     let values: Vec<Vec<u8>> = (0..50).map(|number: u8| vec![number]).collect();
     fill(&broker, 0, &values.iter().map(Vec::as_slice).collect::<Vec<_>>());
-    let mut member = Member::join(&broker, "out", 0, Start::Earliest);
+    let mut member = Member::join(&broker, 0, Start::Earliest);
     let limit = BatchLimit { records: 7, bytes: 1 << 20 };
     let (lane, _) = member.read(limit);
     let span = member.ledger.open(lane, Offset(6)).unwrap();
@@ -253,12 +258,12 @@ fn two_members_share_the_partitions_and_one_inherits_what_the_other_committed() 
     for partition in 0..4 {
         fill(&broker, partition, &[b"a", b"b", b"c"]);
     }
-    let mut first = Member::join(&broker, "out", 0, Start::Earliest);
+    let mut first = Member::join(&broker, 0, Start::Earliest);
     first.read_all(12);
     let points: Vec<_> = first.lanes.values().map(|lane| (*lane, Resume(2))).collect();
     first.source.commit(&points, Some(Duration::from_secs(5))).unwrap();
 
-    let mut second = Member::join(&broker, "out", 1, Start::Earliest);
+    let mut second = Member::join(&broker, 1, Start::Earliest);
     let mut read = Vec::new();
     until("a second member with half of the lanes", || {
         first.step(ALL);
@@ -280,7 +285,7 @@ fn two_members_share_the_partitions_and_one_inherits_what_the_other_committed() 
 fn latest_begins_at_the_end_and_commits_it_before_any_record() {
     let broker = EmbeddedBroker::start(&[("out", 1), ("other", 1), ("dead", 1)]).unwrap();
     fill(&broker, 0, &[b"old"]);
-    let mut member = Member::join(&broker, "out", 0, Start::Latest);
+    let mut member = Member::join(&broker, 0, Start::Latest);
     until("a lane", || {
         member.step(ALL);
         (!member.lanes.is_empty()).then_some(())
@@ -288,14 +293,14 @@ fn latest_begins_at_the_end_and_commits_it_before_any_record() {
     fill(&broker, 0, &[b"new"]);
     assert_eq!(member.read_all(1)[0].value.as_deref(), Some(&b"new"[..]));
     drop(member);
-    let mut member = Member::join(&broker, "out", 0, Start::Latest);
+    let mut member = Member::join(&broker, 0, Start::Latest);
     assert_eq!(member.read_all(1)[0].value.as_deref(), Some(&b"new"[..]));
 }
 
 #[test]
 fn stored_without_a_committed_offset_ends_and_names_group_and_partition() {
     let broker = EmbeddedBroker::start(&[("out", 1), ("other", 1), ("dead", 1)]).unwrap();
-    let mut member = Member::join(&broker, "out", 0, Start::Stored);
+    let mut member = Member::join(&broker, 0, Start::Stored);
     let partitions = until("an assignment", || match member.source.poll(None).unwrap() {
         Event::Assigned(partitions) => Some(partitions),
         _ => None,
@@ -341,4 +346,92 @@ fn a_delivery_that_fails_is_told_with_its_reason() {
     let settled = settle(&mut sink, 1);
     assert!(matches!(&settled[..], [Settled::Failed { span: of, refused: true, .. }] if *of == span(1)), "{settled:?}");
     assert_eq!(sink.in_flight(), 0);
+}
+
+#[test]
+fn a_commit_that_fails_is_tried_again_although_its_lane_does_not_move() {
+    let broker = EmbeddedBroker::start(&[("out", 1), ("other", 1), ("dead", 1)]).unwrap();
+    fill(&broker, 0, &[b"a", b"b"]);
+    let mut member = Member::join(&broker, 0, Start::Earliest);
+    let (lane, _) = member.read(ALL);
+    let refuse = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_COMMIT_OFFSET_SIZE;
+    broker.cluster().request_errors(RDKafkaApiKey::OffsetCommit, &[refuse]);
+    member.source.commit(&[(lane, Resume(2))], None).unwrap();
+    until("a committed offset", || {
+        member.step(ALL);
+        let progress = offsets::read(&config(&broker, Start::Earliest)).unwrap();
+        (progress[0].committed == Some(2)).then_some(())
+    });
+}
+
+#[test]
+fn a_reset_sets_offsets_that_a_member_begins_at_and_none_outside_of_a_partition() {
+    let broker = EmbeddedBroker::start(&[("out", 2), ("other", 1), ("dead", 1)]).unwrap();
+    fill(&broker, 0, &[b"a", b"b", b"c"]);
+    let config = config(&broker, Start::Stored);
+    let at = |number: i32, offset: i64| (Partition { topic: "out".to_owned(), number }, offset);
+    assert_eq!(offsets::reset(&config, &Start::Latest).unwrap(), [at(0, 3), at(1, 0)]);
+    assert_eq!(offsets::reset(&config, &Start::Earliest).unwrap(), [at(0, 0), at(1, 0)]);
+    assert_eq!(offsets::reset(&config, &Start::Offsets(BTreeMap::from([(0, 1)]))).unwrap(), [at(0, 1)]);
+    let outside = offsets::reset(&config, &Start::Offsets(BTreeMap::from([(0, 4)]))).unwrap_err();
+    assert_eq!(outside, "out/0 has no offset 4: it begins at 0 and ends at 3");
+    let progress = offsets::read(&config).unwrap();
+    assert_eq!((progress[0].committed, progress[0].oldest, progress[0].end), (Some(1), 0, 3));
+
+    let mut member = Member::join(&broker, 0, Start::Stored);
+    assert_eq!(member.read_all(2)[0].offset, 1);
+}
+
+#[test]
+fn brokers_that_stay_away_end_the_program_and_those_that_come_back_do_not() {
+    let broker = EmbeddedBroker::start(&[("out", 1), ("other", 1), ("dead", 1)]).unwrap();
+    let mut client = client(&broker);
+    client.unreachable_after = Some(Duration::from_secs(1));
+    let config = config::KafkaSink {
+        client,
+        topic: "out".to_owned(),
+        routes: vec![],
+        partition: Partitioning::Key,
+        in_flight: 1,
+    };
+    let routes = Routes::new("out", &[]);
+    let mut sink = KafkaSink::new(&config, &routes, None, &identity(0), Wake::new().unwrap()).unwrap();
+    sink.submit(span(1), &rows(0, &[b"a"]), &[], &mut Vec::new()).unwrap();
+    assert!(!sink.has_room());
+    settle(&mut sink, 1);
+
+    broker.cluster().broker_down(1).unwrap();
+    let down = Instant::now();
+    while down.elapsed() < Duration::from_millis(700) {
+        sink.poll(&mut Vec::new()).unwrap();
+    }
+    broker.cluster().broker_up(1).unwrap();
+    let up = Instant::now();
+    while up.elapsed() < Duration::from_secs(2) {
+        sink.poll(&mut Vec::new()).unwrap();
+    }
+
+    broker.cluster().broker_down(1).unwrap();
+    let error = until("an end", || sink.poll(&mut Vec::new()).err()).to_string();
+    assert!(error.contains(&broker.brokers()) && error.contains("unreachable_after"), "{error}");
+}
+
+#[test]
+fn a_tail_sees_every_message_of_its_partitions() {
+    let broker = EmbeddedBroker::start(&[("out", 2), ("other", 1), ("dead", 1)]).unwrap();
+    fill(&broker, 0, &[b"a", b"b"]);
+    let wake = Wake::new().unwrap();
+    let partitions = [0, 1].map(|number| Partition { topic: "out".to_owned(), number });
+    let mut tail = Tail::new(&client(&broker), &partitions, &wake).unwrap();
+    let mut all = Vec::new();
+    let mut follow = |count: usize| {
+        until("messages", || {
+            all.extend(tail.poll(ALL).map(|messages| seen(&messages.batch())).into_iter().flatten());
+            wake.wait(Duration::from_millis(20));
+            (all.len() == count).then_some(())
+        });
+    };
+    follow(2);
+    fill(&broker, 1, &[b"c"]);
+    follow(3);
 }

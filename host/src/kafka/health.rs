@@ -1,15 +1,14 @@
-//! What consumers and producers share: options, logs, and what an error of the cluster means.
+//! What an error of the cluster means, for consumers and producers alike, and librdkafka's logs.
 
 use super::Identity;
 use super::raw::{Error, Handle};
 use crate::config::KafkaClient;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::RDKafkaErrorCode as Code;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// How long the cluster is asked before it counts as unreachable.
-const PROBE: Duration = Duration::from_secs(2);
+/// How long the cluster is asked, at least and at most, before it counts as unreachable.
+const PROBE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 /// How often one and the same error is logged.
 const SAID_AGAIN: Duration = Duration::from_secs(10);
 
@@ -20,38 +19,6 @@ pub(super) enum Verdict {
     End(String),
     /// The client is of no use any more.
     Anew(String),
-}
-
-/// librdkafka's options: our defaults, the user's over them, and over both what the host owns.
-pub(super) fn options(client: &KafkaClient, defaults: &[(&str, String)], owned: &[(&str, String)]) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    config.set("client.id", "edgemill").set("socket.keepalive.enable", "true");
-    // partitions and topics that are added are found by this; librdkafka waits five minutes
-    config.set("topic.metadata.refresh.interval.ms", "10000");
-    for (name, value) in defaults {
-        config.set(*name, value);
-    }
-    for (name, value) in &client.options {
-        config.set(name, value);
-    }
-    for (name, value) in owned {
-        config.set(*name, value);
-    }
-    config.set("bootstrap.servers", &client.brokers);
-    let debug = client.options.contains_key("debug");
-    config.set_log_level(if debug { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Info });
-    config
-}
-
-/// Why a client could not be made. Names the option, never its value.
-pub(super) fn refused(error: KafkaError) -> String {
-    match error {
-        KafkaError::ClientConfig(_, _, name, _) => {
-            format!("librdkafka does not take the value of its option `{name}`; its documentation lists what it takes")
-        }
-        KafkaError::ClientCreation(reason) => format!("librdkafka refuses its options: {reason}"),
-        other => format!("librdkafka refuses its options: {other}"),
-    }
 }
 
 /// Watches a client's errors, and decides when they are the end.
@@ -147,11 +114,15 @@ impl Health {
         if down.elapsed() < limit {
             return Ok(());
         }
-        if handle.metadata(None, PROBE).is_ok() {
+        if handle.metadata(None, limit.clamp(PROBE.0, PROBE.1)).is_ok() {
             self.up();
             return Ok(());
         }
-        let reason = if self.reason.is_empty() { String::new() } else { format!(": {}", self.reason) };
+        let reason = match self.reason.as_str() {
+            "" => String::new(),
+            reason if reason.contains("APIVERSION_QUERY") => format!(": {reason}; is `security.protocol` right?"),
+            reason => format!(": {reason}"),
+        };
         Err(Verdict::End(format!(
             "kafka {}: none of the brokers {} could be reached for {} s (`unreachable_after`){reason}",
             self.side,
@@ -161,7 +132,11 @@ impl Health {
     }
 
     /// A line of librdkafka's own.
-    pub(super) fn log(&self, level: i32, facility: &str, text: &str) {
+    pub(super) fn log(&mut self, level: i32, facility: &str, text: &str) {
+        // a connection that is closed by the broker is no error to librdkafka, but may be the whole reason
+        if facility == "FAIL" {
+            text.split_once("]: ").map_or(text, |(_, text)| text).clone_into(&mut self.reason);
+        }
         let (pipeline, worker, side) = (&self.identity.pipeline, self.identity.worker, self.side);
         match (level, facility) {
             // these come as errors too, and are told by `note`

@@ -1,0 +1,100 @@
+//! librdkafka's options: our defaults, the user's over them, and over both what the host owns.
+
+use super::Identity;
+use crate::config::{KafkaClient, KafkaSource, Start};
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaConfRes;
+
+/// librdkafka's own default for one fetch of a partition; more would not make it faster.
+const FETCH: usize = 1024 * 1024;
+
+/// A member of a group.
+///
+/// Half of a lane's share of the budget is for what lies in its queue, half for the response on top of which librdkafka
+/// still takes. A share may be as small as 16 KiB: with that many lanes a batch comes from many of them.
+pub(super) fn consumer(config: &KafkaSource, identity: &Identity, lanes: usize) -> ClientConfig {
+    let share = (config.fetch_ahead / 2 / lanes.max(1)).max(16 * 1024);
+    let defaults = [
+        ("partition.assignment.strategy", "cooperative-sticky".to_owned()),
+        // members learn of a rebalance by a heartbeat, and partitions that move rest until all have: librdkafka takes 3 s
+        ("heartbeat.interval.ms", "1000".to_owned()),
+        // a full queue is looked at again after so many milliseconds; librdkafka waits a second
+        ("fetch.queue.backoff.ms", "2".to_owned()),
+        ("queued.max.messages.kbytes", (share / 1024).to_string()),
+        ("fetch.message.max.bytes", share.min(FETCH).to_string()),
+    ];
+    // a committed offset that does not exist any more: what is left is read, and librdkafka warns of it
+    let reset = if config.start == Start::Stored { "error" } else { "earliest" };
+    let mut owned = vec![
+        ("group.id", config.group.clone()),
+        ("enable.auto.commit", "false".to_owned()),
+        ("enable.auto.offset.store", "false".to_owned()),
+        ("enable.partition.eof", "false".to_owned()),
+        ("auto.offset.reset", reset.to_owned()),
+    ];
+    if config.static_membership {
+        let Identity { host, worker, .. } = identity;
+        owned.push(("group.instance.id", format!("{}-{host}-{worker}", config.group)));
+    }
+    client(&config.client, &defaults, &owned)
+}
+
+/// An idempotent producer.
+pub(super) fn producer(client: &KafkaClient) -> ClientConfig {
+    let defaults = [
+        ("partitioner", "murmur2_random".to_owned()),
+        ("linger.ms", "5".to_owned()),
+        // our own count of bytes is what bounds it
+        ("queue.buffering.max.messages", "0".to_owned()),
+        ("queue.buffering.max.kbytes", i32::MAX.to_string()),
+    ];
+    let owned = [
+        ("enable.idempotence", "true".to_owned()),
+        // no delivery expires: what fails is read again in order
+        ("message.timeout.ms", "0".to_owned()),
+    ];
+    self::client(client, &defaults, &owned)
+}
+
+/// Any client.
+pub(super) fn client(client: &KafkaClient, defaults: &[(&str, String)], owned: &[(&str, String)]) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("client.id", "edgemill").set("socket.keepalive.enable", "true");
+    // partitions and topics that are added are found by this; librdkafka waits five minutes
+    config.set("topic.metadata.refresh.interval.ms", "10000");
+    for (name, value) in defaults {
+        config.set(*name, value);
+    }
+    for (name, value) in &client.options {
+        config.set(name, value);
+    }
+    for (name, value) in owned {
+        config.set(*name, value);
+    }
+    config.set("bootstrap.servers", &client.brokers);
+    let debug = client.options.contains_key("debug");
+    config.set_log_level(if debug { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Info });
+    config
+}
+
+/// Why a client could not be made. Never tells what may be a secret.
+pub(super) fn refused(error: KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, name, _) => {
+            format!("librdkafka knows no option `{name}`; see its CONFIGURATION.md for those it knows")
+        }
+        KafkaError::ClientConfig(_, _, name, _) if is_secret(&name) => {
+            format!("librdkafka does not take the value of its option `{name}`")
+        }
+        KafkaError::ClientConfig(_, reason, name, _) => {
+            format!("librdkafka does not take the value of its option `{name}`: {reason}")
+        }
+        KafkaError::ClientCreation(reason) => format!("librdkafka refuses its options: {reason}"),
+        other => format!("librdkafka refuses its options: {other}"),
+    }
+}
+
+fn is_secret(option: &str) -> bool {
+    ["password", "secret", "token", "key", "pem", "oauthbearer"].iter().any(|word| option.contains(word))
+}
