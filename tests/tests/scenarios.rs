@@ -3,5 +3,8 @@
 //! A scenario that tries to break a promise of the design is named `promise_<name>_…`.
 
 mod scenarios {
+    mod groups;
     mod harness;
+    mod kill;
+    mod load;
 }

@@ -1,0 +1,205 @@
+//! Numbered records on their way while a scenario does its worst, the pipeline that takes them, and what must have come of them.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{SyncSender, TryRecvError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use edgemill_tests::host::Builder;
+use edgemill_tests::wait::PATIENCE;
+use edgemill_tests::{Broker, Host, modules, unique, wait_for};
+use rdkafka::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+/// A pipeline through `identity.wasm` that a scenario fills in; see [`Line::builder`].
+const PIPELINE: &str = r#"
+state = "@dir@/state"
+host = "@host@"
+grace = "@grace@"
+
+[pipelines.line]
+workers = @workers@
+commit_interval = "@commit@"
+on = { reject = "stop", fault = "stop" }
+
+[pipelines.line.source]
+brokers = "@brokers@"
+topics = ["@from@"]
+group = "@group@"
+@more@
+librdkafka = { @consumer@ }
+
+[[pipelines.line.chain]]
+module = "identity.wasm"
+
+[pipelines.line.sink]
+type = "kafka"
+topic = "@to@"
+partition = "same-as-input"
+"#;
+
+/// Members hear soon of a rebalance; librdkafka has 3 s.
+pub(super) const QUICK: &str = r#""heartbeat.interval.ms" = 300"#;
+
+/// Two topics of the shared broker, and the group that carries records from one to the other.
+pub(super) struct Line {
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) group: String,
+    pub(super) partitions: i32,
+}
+
+impl Line {
+    /// Makes the topics.
+    pub(super) fn new(partitions: i32) -> Result<Self> {
+        let broker = Broker::shared();
+        let (from, to) = (broker.topic("from", partitions)?, broker.topic("to", partitions)?);
+        Ok(Self { from, to, group: unique("group"), partitions })
+    }
+
+    /// Begins a host for it. `set` comes first where a scenario wants another value than the usual one.
+    pub(super) fn builder(&self, set: &[(&str, &str)]) -> Builder {
+        let usual = [
+            ("brokers", Broker::shared().address()),
+            ("from", self.from.clone()),
+            ("to", self.to.clone()),
+            ("group", self.group.clone()),
+            ("host", unique("host")),
+            ("grace", "20 s".to_owned()),
+            ("workers", "1".to_owned()),
+            ("commit", "50 ms".to_owned()),
+            ("more", String::new()),
+            ("consumer", QUICK.to_owned()),
+        ];
+        let builder = set.iter().fold(Host::builder(PIPELINE), |builder, (name, value)| builder.set(name, value));
+        let builder = usual.iter().fold(builder, |builder, (name, value)| builder.set(name, value));
+        builder.module("identity.wasm", modules::hostile("identity").expect("identity.wat is a module"))
+    }
+
+    /// Starts to produce.
+    pub(super) fn load(&self, per_second: i64) -> Result<Load> {
+        Load::start(&self.from, self.partitions, per_second)
+    }
+
+    /// Counts what has arrived.
+    pub(super) fn arrived(&self) -> Result<i64> {
+        Ok(Broker::shared().ends(&self.to)?.iter().sum())
+    }
+
+    /// Waits until so many more have arrived than there are now.
+    pub(super) fn wait_for_more(&self, more: i64) -> Result<()> {
+        let before = self.arrived()?;
+        wait_for(&format!("{more} more records have arrived"), PATIENCE, || {
+            Ok((self.arrived()? >= before + more).then_some(()))
+        })
+    }
+
+    /// Waits until the group has committed everything that was produced.
+    pub(super) fn wait_for_commits(&self) -> Result<()> {
+        wait_for("everything is committed", PATIENCE, || {
+            Ok((Broker::shared().lag(&self.group, &self.from)? == 0).then_some(()))
+        })
+    }
+
+    /// Checks that nothing is missing and that order is kept, apart from repeats. Counts the repeats.
+    pub(super) fn verdict(&self, produced: &[i64]) -> Result<i64> {
+        verdict(Broker::shared(), &self.to, produced)
+    }
+}
+
+/// A thread that produces `partition:number` to each partition, numbers from 0, until it is stopped.
+pub(super) struct Load {
+    stop: SyncSender<()>,
+    thread: JoinHandle<Result<Vec<i64>>>,
+}
+
+impl Load {
+    /// Starts. The rate is that of all partitions together.
+    pub(super) fn start(topic: &str, partitions: i32, per_second: i64) -> Result<Self> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", Broker::shared().address()).set("enable.idempotence", "true");
+        let producer: BaseProducer = config.set("linger.ms", "2").create()?;
+        let (stop, stopped) = sync_channel(1);
+        let topic = topic.to_owned();
+        let thread = std::thread::Builder::new().name("load".to_owned()).spawn(move || {
+            let start = Instant::now();
+            let mut next = 0;
+            while stopped.try_recv() == Err(TryRecvError::Empty) {
+                // waits for deliveries, and so at most as long
+                producer.poll(Duration::from_millis(2));
+                let due = start.elapsed().as_millis() as i64 * per_second / 1000 / i64::from(partitions);
+                for number in next..due {
+                    for partition in 0..partitions {
+                        send(&producer, &topic, partition, number)?;
+                    }
+                }
+                next = next.max(due);
+            }
+            producer.flush(PATIENCE).context("flushing the load")?;
+            let ends = Broker::shared().ends(&topic)?;
+            ensure!(ends.iter().all(|end| *end == next), "the load has not arrived: {next} a partition, ends {ends:?}");
+            Ok(ends)
+        })?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Stops, and gives how many records each partition has.
+    pub(super) fn stop(self) -> Result<Vec<i64>> {
+        // where the thread has ended, its result says why
+        let _ = self.stop.send(());
+        self.thread.join().map_err(|_| anyhow!("the load panicked"))?
+    }
+}
+
+fn send(producer: &BaseProducer, topic: &str, partition: i32, number: i64) -> Result<()> {
+    let (key, value) = (partition.to_string(), numbered(partition, number));
+    let mut record = BaseRecord::to(topic).partition(partition).key(&key).payload(&value);
+    while let Err((error, again)) = producer.send(record) {
+        let KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) = error else { bail!("producing: {error}") };
+        producer.poll(Duration::from_millis(10));
+        record = again;
+    }
+    Ok(())
+}
+
+/// The value of a numbered record.
+pub(super) fn numbered(partition: i32, number: i64) -> String {
+    format!("{partition}:{number}")
+}
+
+/// Checks a topic of numbered records: nothing is missing, and each input partition's records came in order, apart from
+/// repeats, to one and the same partition. Counts the repeats.
+pub(super) fn verdict(broker: &Broker, topic: &str, produced: &[i64]) -> Result<i64> {
+    let mut next: BTreeMap<i32, (i32, i64)> = BTreeMap::new();
+    let (mut repeats, mut wrong) = (0, Vec::new());
+    broker.consume_each(topic, |message| {
+        let text = message.payload().map(String::from_utf8_lossy).unwrap_or_default().into_owned();
+        let parsed = text.split_once(':').and_then(|(p, n)| Some((p.parse::<i32>().ok()?, n.parse::<i64>().ok()?)));
+        let Some((source, number)) = parsed else { return wrong.push(format!("a value {text:?}")) };
+        let (home, expected) = next.entry(source).or_insert((message.partition(), 0));
+        if *home != message.partition() {
+            wrong.push(format!("{text} is in partition {}, others of its partition in {home}", message.partition()));
+        }
+        if number == *expected {
+            *expected += 1;
+        } else if number < *expected {
+            repeats += 1;
+        } else {
+            wrong.push(format!("{text} follows {source}:{}", *expected - 1));
+            *expected = number + 1;
+        }
+    })?;
+    for (partition, count) in (0..).zip(produced) {
+        let found = next.get(&partition).map_or(0, |(_, next)| *next);
+        if found != *count {
+            wrong.push(format!("partition {partition} ends with number {} of {count}", found - 1));
+        }
+    }
+    let count = wrong.len();
+    wrong.truncate(10);
+    ensure!(wrong.is_empty(), "{count} breaks of order or lost records, the first of them: {wrong:#?}");
+    Ok(repeats)
+}
