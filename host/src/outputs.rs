@@ -224,9 +224,6 @@ impl Outputs {
         if self.headers.names.lengths.contains(&-1) {
             return Err("header names: a null name".to_owned());
         }
-        if self.headers.names.column().iter().flatten().any(|name| std::str::from_utf8(name).is_err()) {
-            return Err("header names: a name that is not UTF-8".to_owned());
-        }
         Ok(())
     }
 
