@@ -14,7 +14,6 @@ mod check;
 pub mod demo;
 mod generate;
 mod inspect;
-mod reset;
 mod run;
 
 const AFTER: &str = "\
@@ -45,7 +44,6 @@ enum Command {
     Apply(apply::Arguments),
     Inspect(inspect::Arguments),
     Generate(generate::Arguments),
-    Reset(reset::Arguments),
     Demo(DemoArguments),
 }
 
@@ -144,7 +142,6 @@ pub fn main() -> ExitCode {
         Command::Apply(arguments) => apply::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
-        Command::Reset(arguments) => reset::run(&arguments),
         Command::Demo(DemoArguments { modules, seconds }) => {
             demo::run(&demo::Options { modules, seconds }).map(|()| Done::Well).map_err(Failure::from)
         }

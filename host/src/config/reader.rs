@@ -15,7 +15,7 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
     ("", &["modules", "state", "host", "grace", "unreachable_after", "log", "admin", "pipelines"]),
     (
         "pipelines.NAME",
-        &["delivery", "workers", "batch", "commit_interval", "on", "source", "chain", "sink", "dead-letter"],
+        &["delivery", "workers", "batch", "commit_interval", "stamp", "on", "source", "chain", "sink", "dead-letter"],
     ),
     (
         "pipelines.NAME.source",

@@ -16,6 +16,7 @@ impl Surroundings for Bench {
             ("HOME", "/home/ann"),
             ("A_WORD", "swordfish"),
             ("USERNAME", "ann"),
+            ("KAFKA_USERNAME", "ann"),
             ("PASSWORD", "hunter2"),
             ("BROKERS", "kafka-1:9092,kafka-2:9092"),
         ]);
