@@ -15,6 +15,7 @@ use ticker::Ticker;
 
 mod cache;
 mod compile;
+mod component;
 mod core;
 mod guest;
 mod inspect;
@@ -56,13 +57,15 @@ struct Shared {
 struct Runtime {
     engine: wasmtime::Engine,
     core: wasmtime::Linker<core::State>,
+    component: wasmtime::component::Linker<component::State>,
 }
 
 impl Runtime {
     fn new(checks: Checks) -> wasmtime::Result<Self> {
         let engine = settings::engine(checks)?;
         let core = core::linker(&engine)?;
-        Ok(Self { engine, core })
+        let component = component::linker(&engine)?;
+        Ok(Self { engine, core, component })
     }
 }
 
@@ -101,8 +104,17 @@ impl Engine {
         inspection.check()?;
         let runtime = self.runtime(limits)?;
         let what = Loading { name, hash: inspection.sha256, config, limits };
-        let module = compile::compile(&runtime.engine, self.shared.cache.as_ref(), &what.hash, bytes)?;
-        core::CoreModule::load(&runtime.core, &module, what)
+        let (engine, cache) = (&runtime.engine, self.shared.cache.as_ref());
+        match inspection.door {
+            Door::Core => {
+                let module = compile::compile(engine, cache, &what.hash, bytes)?;
+                core::CoreModule::load(&runtime.core, &module, what)
+            }
+            Door::Component => {
+                let component = compile::compile(engine, cache, &what.hash, bytes)?;
+                component::ComponentModule::load(&runtime.component, &component, what)
+            }
+        }
     }
 
     fn runtime(&self, limits: Limits) -> Result<&Runtime, LoadError> {

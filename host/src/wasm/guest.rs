@@ -37,6 +37,18 @@ impl Guest {
         self.time.map(|time| time.ticks(call))
     }
 
+    /// The time for a call, where there is a limit.
+    pub(super) fn allowed(&self, call: Call) -> Option<Duration> {
+        self.time.map(|time| time.allowed(call))
+    }
+
+    /// Says what the guest printed, for the case that it has logged no error.
+    pub(super) fn explain(&mut self, printed: Option<String>) {
+        if self.last_error.is_none() {
+            self.last_error = printed;
+        }
+    }
+
     /// The guest logs.
     pub(super) fn log(&mut self, level: Level, message: &[u8]) {
         let message = line(message);
@@ -61,9 +73,11 @@ impl Guest {
         if let Some(breach) = error.downcast_ref::<Breach>() {
             return Fault { class: Class::Output, message: breach.0.clone() };
         }
-        let mut message = match trap {
-            Some(trap) => words(trap).to_owned(),
-            None => error.root_cause().to_string(),
+        let exit = error.downcast_ref::<wasmtime_wasi::I32Exit>();
+        let mut message = match (trap, exit) {
+            (Some(trap), _) => words(trap).to_owned(),
+            (None, Some(exit)) => format!("the guest ended itself with exit code {}", exit.0),
+            (None, None) => error.root_cause().to_string(),
         };
         if let Some(last) = self.last_error.take() {
             let _ = write!(message, ": {last}");
@@ -71,10 +85,12 @@ impl Guest {
         if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
             describe(backtrace, &mut message);
         }
-        match self.limiter.refusal() {
-            Some(refusal) => Fault { class: Class::Memory, message: format!("{refusal}; then {message}") },
-            None => Fault { class: Class::Trap, message },
+        if let Some(refusal) = self.limiter.refusal() {
+            return Fault { class: Class::Memory, message: format!("{refusal}; then {message}") };
         }
+        // what fails with no guest's frame on the stack is reading what it gave back
+        let outside = trap.is_none() && exit.is_none() && !error.is::<WasmBacktrace>();
+        Fault { class: if outside { Class::Output } else { Class::Trap }, message }
     }
 
     /// A fault for an input that does not fit into the guest.

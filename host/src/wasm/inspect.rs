@@ -10,7 +10,7 @@ mod grants;
 mod kind;
 
 /// The interface that a component of the contract exports, but for the version.
-const TRANSFORMER: &str = "edgemill:transform/transformer@";
+pub(super) const TRANSFORMER: &str = "edgemill:transform/transformer@";
 
 /// The function that a plain module of the contract exports, but for the version.
 const TRANSFORM: &str = "edgemill_transform_";

@@ -58,6 +58,10 @@ impl Budget {
 /// The first breach, in words.
 // Promise: bounds
 pub(super) fn check(outputs: &Outputs, batch: &Batch<'_>, limit: usize) -> Result<(), String> {
+    let count = outputs.origins.len();
+    if count > MAX_OUTPUTS {
+        return Err(format!("origins: {count} outputs of one call; {MAX_OUTPUTS} at most"));
+    }
     outputs.check(batch.len())?;
     let kept = kept(outputs, batch);
     if kept > limit {
