@@ -14,6 +14,7 @@ mod check;
 pub mod demo;
 mod generate;
 mod inspect;
+mod reset;
 mod run;
 
 const AFTER: &str = "\
@@ -44,6 +45,7 @@ enum Command {
     Apply(apply::Arguments),
     Inspect(inspect::Arguments),
     Generate(generate::Arguments),
+    Reset(reset::Arguments),
     Demo(DemoArguments),
 }
 
@@ -142,6 +144,7 @@ pub fn main() -> ExitCode {
         Command::Apply(arguments) => apply::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
+        Command::Reset(arguments) => reset::run(&arguments),
         Command::Demo(DemoArguments { modules, seconds }) => {
             demo::run(&demo::Options { modules, seconds }).map(|()| Done::Well).map_err(Failure::from)
         }
