@@ -63,15 +63,11 @@ pub(super) fn check(reader: &Reader<'_>, options: &Options, at: &Place) {
             Mechanism::Refused => {}
         }
     }
-    if !protocol_name.ends_with("ssl") {
-        if let Some((name, given)) = options.iter().find(|(name, _)| name.starts_with("ssl.")) {
-            let upper = protocol_name.to_ascii_uppercase();
-            reader.warn(
-                &given.key,
-                format!("`{name}` has no effect with security.protocol {upper}"),
-                &["write \"SSL\" or \"SASL_SSL\" where the broker has TLS"],
-            );
-        }
+    if !protocol_name.ends_with("ssl")
+        && let Some((name, given)) = options.iter().find(|(name, _)| name.starts_with("ssl."))
+    {
+        let message = format!("`{name}` has no effect with security.protocol {}", protocol_name.to_ascii_uppercase());
+        reader.warn(&given.key, message, &["write \"SSL\" or \"SASL_SSL\" where the broker has TLS"]);
     }
     let key = ["ssl.key.location", "ssl.key.pem"];
     let certificate = ["ssl.certificate.location", "ssl.certificate.pem"];
