@@ -4,7 +4,7 @@ mod event;
 mod fetched;
 mod topic;
 
-pub(super) use event::{Event, Said};
+pub(super) use event::{Delivery, Event, Said};
 pub(super) use fetched::Tap;
 pub(super) use topic::{Row, Topic};
 

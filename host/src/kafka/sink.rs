@@ -6,7 +6,7 @@
 use super::Identity;
 use super::health::{Health, Verdict};
 use super::options::{self, refused};
-use super::raw::{Bell, Error, Event, Handle, Queue, Row, Said, Topic};
+use super::raw::{Bell, Delivery, Error, Event, Handle, Queue, Row, Said, Topic};
 use crate::batch::{Batch, Bytes};
 use crate::config::{DeadLetter, KafkaClient, KafkaSink as Config, Partitioning};
 use crate::record::Span;
@@ -53,6 +53,13 @@ struct Flight {
     spans: Vec<Flying>,
     free: Vec<usize>,
     bytes: usize,
+}
+
+/// Delivery reports of one span in a row.
+struct Run {
+    index: usize,
+    failed: Option<(Code, String)>,
+    count: u32,
 }
 
 struct Flying {
@@ -139,13 +146,13 @@ impl KafkaSink {
     // Promise: commit
     fn take_deliveries(&mut self, event: &Event) {
         // rows come back in runs of one span
-        let mut run: Option<(usize, Option<Code>, u32)> = None;
-        for (index, code, bytes) in event.deliveries() {
-            self.flight.bytes -= self.flight.spans[index].land(bytes);
+        let mut run: Option<Run> = None;
+        for Delivery { opaque: index, size, failed } in event.deliveries() {
+            self.flight.unload(index, size);
             match &mut run {
-                Some((of, same, count)) if *of == index && *same == code => *count += 1,
+                Some(run) if run.index == index && run.failed == failed => run.count += 1,
                 _ => {
-                    let done = run.replace((index, code, 1));
+                    let done = run.replace(Run { index, failed, count: 1 });
                     self.settle(done);
                 }
             }
@@ -153,23 +160,19 @@ impl KafkaSink {
         self.settle(run);
     }
 
-    fn settle(&mut self, run: Option<(usize, Option<Code>, u32)>) {
-        let Some((index, code, count)) = run else { return };
-        let flying = &self.flight.spans[index];
-        let span = flying.span;
-        if flying.rows == 0 {
-            self.flight.bytes -= flying.bytes;
-            self.flight.free.push(index);
-        }
-        let Some(code) = code else {
+    fn settle(&mut self, run: Option<Run>) {
+        let Some(Run { index, failed, count }) = run else { return };
+        let span = self.flight.land(index, count);
+        let Some((code, topic)) = failed else {
             self.health.up();
             return self.settled.push(Settled::Delivered(span, count));
         };
         let refused = is_refusal(code);
+        let about = format!("topic {topic:?}");
         if !refused {
-            self.health.note(&Error { code, text: code.to_string() }, false, "a delivery failed");
+            self.health.note(&Error { code, text: code.to_string() }, false, &about);
         }
-        let message = format!("kafka did not take {count} of the rows: {code}");
+        let message = format!("{about} did not take {count} rows: {code}");
         self.settled.push(Settled::Failed { span, refused, message });
     }
 
@@ -248,7 +251,7 @@ impl Sink for KafkaSink {
                 }
             }
         }
-        self.flight.land_empty(index);
+        self.flight.stay(index);
         outcome
     }
 
@@ -280,21 +283,30 @@ impl Flight {
         self.bytes += bytes;
     }
 
+    /// A row is back. What its headers took is only known for the whole span, and comes back with the last.
+    fn unload(&mut self, index: usize, bytes: usize) {
+        let flying = &mut self.spans[index];
+        let bytes = (ROW + bytes).min(flying.bytes);
+        flying.bytes -= bytes;
+        self.bytes -= bytes;
+    }
+
+    /// Rows of a span are settled; with the last of them its index is free.
+    fn land(&mut self, index: usize, count: u32) -> Span {
+        let flying = &mut self.spans[index];
+        flying.rows -= count as usize;
+        if flying.rows == 0 {
+            self.bytes -= flying.bytes;
+            self.free.push(index);
+        }
+        flying.span
+    }
+
     /// Frees a span none of whose rows were taken.
-    fn land_empty(&mut self, index: usize) {
+    fn stay(&mut self, index: usize) {
         if self.spans[index].rows == 0 {
             self.free.push(index);
         }
-    }
-}
-
-impl Flying {
-    /// A row is back. What its headers took is only known for the whole span, and comes back with the last.
-    fn land(&mut self, bytes: usize) -> usize {
-        let bytes = (ROW + bytes).min(self.bytes);
-        self.rows -= 1;
-        self.bytes -= bytes;
-        bytes
     }
 }
 

@@ -349,6 +349,28 @@ fn a_delivery_that_fails_is_told_with_its_reason() {
 }
 
 #[test]
+fn a_span_that_is_partly_delivered_and_partly_not_is_settled_row_by_row() {
+    let broker = EmbeddedBroker::start(&[("out", 1), ("other", 1), ("dead", 1)]).unwrap();
+    // a request for each row: the first is refused
+    let mut sink = sink_with(&broker, Partitioning::Key, &[("batch.num.messages", "1")]);
+    let refuse = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD;
+    broker.cluster().request_errors(RDKafkaApiKey::Produce, &[refuse]);
+    sink.submit(span(1), &rows(0, &[b"a", b"b", b"c"]), &[], &mut Vec::new()).unwrap();
+    let settled = settle(&mut sink, 3);
+    let failed = settled.iter().filter(|one| matches!(one, Settled::Failed { .. })).count();
+    let delivered: u32 =
+        settled.iter().map(|one| if let Settled::Delivered(_, count) = one { *count } else { 0 }).sum();
+    assert_eq!((failed, delivered, sink.in_flight()), (1, 2, 0), "{settled:?}");
+    // indices are free again, each once
+    for number in 2..4 {
+        sink.submit(span(number), &rows(0, &[b"a"]), &[], &mut Vec::new()).unwrap();
+    }
+    let mut settled = settle(&mut sink, 2);
+    settled.sort_by_key(|one| if let Settled::Delivered(span, _) = one { span.number } else { 0 });
+    assert_eq!(settled, [Settled::Delivered(span(2), 1), Settled::Delivered(span(3), 1)]);
+}
+
+#[test]
 fn a_commit_that_fails_is_tried_again_although_its_lane_does_not_move() {
     let broker = EmbeddedBroker::start(&[("out", 1), ("other", 1), ("dead", 1)]).unwrap();
     fill(&broker, 0, &[b"a", b"b"]);

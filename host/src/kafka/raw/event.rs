@@ -36,6 +36,16 @@ pub(in crate::kafka) enum Said {
     Other,
 }
 
+/// What became of a row.
+pub(in crate::kafka) struct Delivery {
+    /// The row's own number.
+    pub(in crate::kafka) opaque: usize,
+    /// Bytes of key and value.
+    pub(in crate::kafka) size: usize,
+    /// Why it was not delivered, and to which topic.
+    pub(in crate::kafka) failed: Option<(Code, String)>,
+}
+
 impl Event {
     /// # Safety
     /// The event must be one of the client's, and nobody else's.
@@ -78,11 +88,12 @@ impl Event {
         }
     }
 
-    /// Each delivery report: the row's opaque number, what went wrong, and the bytes of key and value.
-    pub(in crate::kafka) fn deliveries(&self) -> impl Iterator<Item = (usize, Option<Code>, usize)> {
-        self.messages().map(|message| {
-            let code = message.err.is_error().then(|| message.err.into());
-            (message._private as usize, code, message.len + message.key_len)
+    /// Each delivery report.
+    pub(in crate::kafka) fn deliveries(&self) -> impl Iterator<Item = Delivery> {
+        self.messages().map(|message| Delivery {
+            opaque: message._private as usize,
+            size: message.len + message.key_len,
+            failed: message.err.is_error().then(|| (message.err.into(), place(message).topic)),
         })
     }
 
