@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -37,12 +39,18 @@ pub(crate) struct Measured {
 pub(crate) struct Watch {
     client: BaseConsumer,
     partitions: i32,
+    interrupted: Arc<AtomicBool>,
 }
 
 impl Watch {
     pub(crate) fn new(broker: &Broker, partitions: i32) -> Result<Self> {
         let client = ClientConfig::new().set("bootstrap.servers", broker.address()).create()?;
-        Ok(Self { client, partitions })
+        // The broker's data is large and in a temporary folder: it goes with its owner, so this must end in order.
+        let interrupted = Arc::new(AtomicBool::new(false));
+        for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+            signal_hook::flag::register(signal, Arc::clone(&interrupted)).context("registering for signals")?;
+        }
+        Ok(Self { client, partitions, interrupted })
     }
 
     fn records(&self, topic: &str) -> Result<u64> {
@@ -73,6 +81,7 @@ impl Watch {
             if let Some(status) = child.0.try_wait()? {
                 bail!("it ended with {status}");
             }
+            ensure!(!self.interrupted.load(Ordering::Relaxed), "interrupted");
             let seen = self.records(topic)?;
             let now = Instant::now();
             if first.is_none() && seen > 0 {
