@@ -38,6 +38,8 @@ pub struct Plan {
     pub number: u64,
     /// The modules in order.
     pub stages: Vec<PlanStage>,
+    /// What is done with records whose rows the sink refuses: no module is at fault then.
+    pub refused: Action,
 }
 
 /// A module's place in a plan.
@@ -52,9 +54,7 @@ pub struct PlanStage {
 impl Plan {
     /// What to do with a failure of this plan's.
     pub fn action(&self, failure: &Failure) -> Action {
-        // a row that the sink refused has no stage: the last module's word counts, as it made the row
-        let stage = self.stages.get(failure.stage).or(self.stages.last());
-        stage.map_or(Action::DeadLetter, |stage| stage.policy.action(failure.class))
+        self.stages.get(failure.stage).map_or(self.refused, |stage| stage.policy.action(failure.class))
     }
 
     /// The modules' names and the first 12 digits of their hashes, for logs.

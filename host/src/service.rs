@@ -11,6 +11,7 @@ use crate::modules::last_good::LastGood;
 use crate::modules::plans::Plans;
 use crate::modules::reload::{self, Load, Loader};
 use crate::modules::watch::Watch;
+use crate::policy::{Action, Class};
 use crate::route::Routes;
 use crate::sink::stdout::Stdout;
 use crate::sink::{Sink, SinkError};
@@ -231,6 +232,7 @@ fn prepare(config: &Config, pipeline: &Pipeline, load: &Load) -> Result<Prepared
         pipeline: pipeline.name.clone(),
         folder: config.modules.clone(),
         stages: pipeline.chain.clone(),
+        refused: refused(pipeline),
         load: load.clone(),
         self_test: crate::modules::self_test::run,
         last_good: LastGood::new(&config.state, &pipeline.name),
@@ -247,6 +249,15 @@ fn prepare(config: &Config, pipeline: &Pipeline, load: &Load) -> Result<Prepared
     let plans = Arc::new(Plans::new(plan, Arc::new(routes(pipeline)), handovers));
     plans.set_refused(refused);
     Ok((loader, plans, wakes))
+}
+
+/// What is done with records whose rows the sink refuses: as the last module's faults, since it made the row.
+fn refused(pipeline: &Pipeline) -> Action {
+    match (pipeline.chain.last(), &pipeline.dead_letter) {
+        (Some(stage), _) => stage.policy.action(Class::Refused),
+        (None, Some(_)) => Action::DeadLetter,
+        (None, None) => Action::Stop,
+    }
 }
 
 /// The destinations that a pipeline's modules may name.

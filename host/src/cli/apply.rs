@@ -145,7 +145,7 @@ fn load(arguments: &Arguments, names: &[String]) -> Result<Arc<Plan>, Failure> {
             .map_err(|error| Failure::usage(format!("the module {} does not load: {error}", path.display())))?;
         stages.push(PlanStage { module, policy });
     }
-    Ok(Arc::new(Plan { number: 1, stages }))
+    Ok(Arc::new(Plan { number: 1, stages, refused: Action::Skip }))
 }
 
 fn file_name(path: &Path) -> String {

@@ -7,6 +7,7 @@ use super::{LoadError, Module};
 use crate::chain::{Plan, PlanStage};
 use crate::config::Stage;
 use crate::metrics;
+use crate::policy::Action;
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,8 @@ pub struct Loader {
     pub folder: PathBuf,
     /// The chain, as configured.
     pub stages: Vec<Stage>,
+    /// What is done with records whose rows the sink refuses.
+    pub refused: Action,
     /// Makes modules.
     pub load: Load,
     /// Tries them.
@@ -112,7 +115,7 @@ impl Loader {
             };
             stages.push(PlanStage { module, policy: stage.policy });
         }
-        Ok(Plan { number, stages })
+        Ok(Plan { number, stages, refused: self.refused })
     }
 
     fn load(&self, stage: &Stage, file: &File) -> Result<Arc<dyn Module>, Refused> {

@@ -36,7 +36,7 @@ pub fn run(folder: &Path, module: &Arc<dyn Module>) -> Result<(), LoadError> {
         lines.push(number + 1);
     }
     let policy = Policy { reject: Action::Stop, fault: Action::Stop };
-    let plan = Plan { number: 0, stages: vec![PlanStage { module: module.clone(), policy }] };
+    let plan = Plan { number: 0, stages: vec![PlanStage { module: module.clone(), policy }], refused: Action::Stop };
     let mut chain = Chain::start(Arc::new(plan), Arc::new(Routes::default()))?;
     let batch = records.batch();
     let applied = chain.apply(&batch, &mut || true);

@@ -207,7 +207,7 @@ fn start(world: World, fault: Action) -> Running {
     let (theirs, orders) = (shared.clone(), handover.clone());
     let thread = std::thread::spawn(move || {
         let stage = PlanStage { module: Arc::new(KeepingModule), policy: Policy { reject: fault, fault } };
-        let plan = Arc::new(Plan { number: 1, stages: vec![stage] });
+        let plan = Arc::new(Plan { number: 1, stages: vec![stage], refused: fault });
         let parts = Parts {
             source: Box::new(FakeSource(theirs.clone())),
             sink: Box::new(FakeSink(theirs)),

@@ -71,7 +71,7 @@ impl Module for FakeModule {
 fn chain(stages: usize) -> Chain {
     let policy = Policy { reject: Action::DeadLetter, fault: Action::DeadLetter };
     let stage = PlanStage { module: Arc::new(FakeModule), policy };
-    let plan = Plan { number: 1, stages: vec![stage; stages] };
+    let plan = Plan { number: 1, stages: vec![stage; stages], refused: Action::Stop };
     Chain::new(Arc::new(plan), Arc::new(Routes::new("out", &["alerts".to_owned()])))
 }
 
