@@ -43,15 +43,17 @@ struct Member {
     wake: Wake,
 }
 
+type Owned = Option<Vec<u8>>;
+
 /// One record, owned.
 #[derive(Clone, Debug, PartialEq)]
 struct Seen {
     partition: i32,
     offset: i64,
     timestamp: i64,
-    key: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
-    headers: Vec<(Option<Vec<u8>>, Option<Vec<u8>>)>,
+    key: Owned,
+    value: Owned,
+    headers: Vec<(Owned, Owned)>,
 }
 
 /// The group and its topic.

@@ -60,7 +60,7 @@ impl Event {
         match unsafe { rd::rd_kafka_event_type(event) } {
             rd::RD_KAFKA_EVENT_DR => Said::Delivered,
             rd::RD_KAFKA_EVENT_FETCH => {
-                let places = self.messages().map(|message| place(message));
+                let places = self.messages().map(place);
                 Said::Stray(places.collect())
             }
             rd::RD_KAFKA_EVENT_LOG => self.read_log(),
