@@ -3,8 +3,13 @@
 //! A scenario that tries to break a promise of the design is named `promise_<name>_…`.
 
 mod scenarios {
+    mod flights;
     mod groups;
     mod harness;
+    mod hostile;
     mod kill;
     mod load;
+    mod pipeline;
+    mod poison;
+    mod swap;
 }
