@@ -25,7 +25,7 @@ pub enum Event {
     Idle,
     /// Records, next in order of their lane.
     Batch(Lane, Box<dyn Messages>),
-    /// The group gave these partitions: answer with [`Source::assign`].
+    /// The group gave these partitions: answer with [`Source::assign`]. None at all: a member without lanes.
     Assigned(Vec<Partition>),
     /// The group takes these lanes: drain, commit, then answer with [`Source::release`].
     Revoked {

@@ -244,7 +244,9 @@ impl Worker {
 
     fn assign(&mut self, partitions: Vec<Partition>) -> Result<(), WorkerError> {
         let lanes: Vec<_> = partitions.into_iter().map(|partition| (self.ledger.assign(), partition)).collect();
-        self.parts.source.assign(&lanes)?;
+        if !lanes.is_empty() {
+            self.parts.source.assign(&lanes)?;
+        }
         for (lane, partition) in lanes {
             tracing::info!(%partition, "lane assigned");
             self.lanes.push(LaneBook { lane, partition, plan_since: None, careful_to: None, last: None });

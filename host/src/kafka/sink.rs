@@ -251,7 +251,7 @@ impl Sink for KafkaSink {
                 }
             }
         }
-        self.flight.stay(index);
+        self.flight.close(index);
         outcome
     }
 
@@ -264,7 +264,8 @@ impl Sink for KafkaSink {
 
 impl Flight {
     fn take_off(&mut self, span: Span) -> usize {
-        let flying = Flying { span, rows: 0, bytes: 0 };
+        // one more than its rows until all are handed over: some may come back before
+        let flying = Flying { span, rows: 1, bytes: 0 };
         match self.free.pop() {
             Some(index) => {
                 self.spans[index] = flying;
@@ -302,11 +303,9 @@ impl Flight {
         flying.span
     }
 
-    /// Frees a span none of whose rows were taken.
-    fn stay(&mut self, index: usize) {
-        if self.spans[index].rows == 0 {
-            self.free.push(index);
-        }
+    /// All rows of a span have been handed over.
+    fn close(&mut self, index: usize) {
+        self.land(index, 1);
     }
 }
 

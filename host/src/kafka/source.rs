@@ -156,7 +156,10 @@ impl KafkaSource {
             };
             self.open = Some(rebalance);
             match event {
-                Event::Idle => self.answer_assigned(&[])?,
+                Event::Idle => {
+                    self.answer_assigned(&[])?;
+                    return Ok(Some(Event::Assigned(Vec::new())));
+                }
                 Event::Revoked { lanes, .. } if lanes.is_empty() => self.answer_revoked()?,
                 event => return Ok(Some(event)),
             }
