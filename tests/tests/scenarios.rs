@@ -3,13 +3,17 @@
 //! A scenario that tries to break a promise of the design is named `promise_<name>_…`.
 
 mod scenarios {
+    mod admin;
     mod flights;
     mod groups;
     mod harness;
     mod hostile;
+    mod kafka_errors;
     mod kill;
     mod load;
     mod pipeline;
     mod poison;
+    mod shape;
+    mod start;
     mod swap;
 }
