@@ -73,9 +73,6 @@ impl ComponentModule {
     ) -> Result<Arc<dyn Module>, LoadError> {
         let exports = exports(component).map_err(|message| LoadError::new("version", message))?;
         let link = |error: wasmtime::Error| LoadError::new("link", format!("{error:#}"));
-        // what is granted but not there, such as sockets, traps when it is called: imports were checked before
-        let mut linker = linker.clone();
-        linker.define_unknown_imports_as_traps(component).map_err(link)?;
         let ready = linker.instantiate_pre(component).map_err(link)?;
         let module = Self {
             name: what.name.to_owned(),

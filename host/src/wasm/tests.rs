@@ -1,6 +1,6 @@
 //! Guests of `tests/guests` at the core door: each does one thing, and is met with one message.
 
-use super::Engine;
+use super::{Door, Engine, inspect};
 use crate::batch::{Batch, Bytes, Column, Headers};
 use crate::chain::{Fault, Transform};
 use crate::config::Limits;
@@ -16,6 +16,7 @@ use std::time::Duration;
 
 mod behaved;
 mod cache;
+mod component;
 mod echo;
 mod hostile;
 mod poison;

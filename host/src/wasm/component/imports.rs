@@ -6,13 +6,8 @@ use crate::wasm::journal::Level;
 use std::time::{Duration, Instant};
 use wasmtime::component::{ComponentType, HasData, Lift, Linker, Resource, ResourceTable};
 use wasmtime::{Engine, StoreContextMut, Trap};
-use wasmtime_wasi::WasiView;
-use wasmtime_wasi::cli::{WasiCli, WasiCliView};
-use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
-use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p2::DynPollable;
-use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, io, random, sync};
-use wasmtime_wasi::random::WasiRandom;
+use wasmtime_wasi::p2::bindings::{io, sync};
 use wasmtime_wasi::runtime::in_tokio;
 
 /// `edgemill:transform/log.level`.
@@ -59,38 +54,15 @@ pub(in crate::wasm) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>
     };
     l.instance(LOG)?.func_wrap("log", log)?;
 
-    clocks::wall_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
-    clocks::monotonic_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
-    random::random::add_to_linker::<State, WasiRandom>(l, |state| state.wasi.random())?;
-    random::insecure::add_to_linker::<State, WasiRandom>(l, |state| state.wasi.random())?;
-    random::insecure_seed::add_to_linker::<State, WasiRandom>(l, |state| state.wasi.random())?;
-    cli::exit::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::environment::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::stdin::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::stdout::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::stderr::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::terminal_input::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::terminal_output::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::terminal_stdin::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::terminal_stdout::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::terminal_stderr::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    // there are no files to open: nothing in `types` can be reached but what says so
-    filesystem::preopens::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
-    sync::filesystem::types::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
-    io::error::add_to_linker::<State, Table>(l, |state| state.ctx().table)?;
-    sync::io::streams::add_to_linker::<State, Table>(l, |state| state.ctx().table)?;
+    wasmtime_wasi::p2::add_to_linker_sync(l)?;
+    // waiting is the one thing that must be done otherwise
+    l.allow_shadowing(true);
     sync::io::poll::add_to_linker::<State, Wait<'static>>(l, |state| Wait {
         table: &mut state.table,
         until: state.until,
     })?;
+    l.allow_shadowing(false);
     Ok(linker)
-}
-
-/// Says that WASI's streams live in the resource table.
-struct Table;
-
-impl HasData for Table {
-    type Data<'a> = &'a mut ResourceTable;
 }
 
 /// Waiting: for a clock, which is all there is to wait for. It ends with the time of the call, as everything does.

@@ -30,7 +30,7 @@ pub(super) fn core(module: &str, name: &str) -> Option<String> {
 /// Why a component's import is refused; `None` where it is granted.
 ///
 /// WASI is what languages' runtimes expect to be there. Clocks and random are real; the rest is there and empty: no
-/// files, no environment, no arguments, no input. Sockets are there because C's runtime names them, and trap.
+/// files, no environment, no arguments, no input. Sockets are there because C's runtime names them; none can be made.
 // Promise: closed
 pub(super) fn component(name: &str) -> Option<String> {
     let (interface, version) = name.split_once('@').unwrap_or((name, ""));
