@@ -37,11 +37,7 @@ mod tests {
     use super::*;
 
     fn kinds(seed: u64) -> [Box<dyn Generate>; 3] {
-        [
-            Box::new(Flights::new(seed)),
-            Box::new(PageViews::new(seed)),
-            Box::new(Events::new(seed)),
-        ]
+        [Box::new(Flights::new(seed)), Box::new(PageViews::new(seed)), Box::new(Events::new(seed))]
     }
 
     #[test]
@@ -71,10 +67,7 @@ mod tests {
                 kind.record(i, &mut key, &mut value);
                 let parsed: serde_json::Value = serde_json::from_slice(&value).unwrap();
                 let object = parsed.as_object().unwrap();
-                let id = ["flight_id", "userid", "id"]
-                    .iter()
-                    .find_map(|name| object.get(*name))
-                    .unwrap();
+                let id = ["flight_id", "userid", "id"].iter().find_map(|name| object.get(*name)).unwrap();
                 let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
                 assert_eq!(id.as_bytes(), key);
             }

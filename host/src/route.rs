@@ -27,7 +27,8 @@ impl Routes {
         let mut routes = Self { by_name: HashMap::new(), names: Vec::new() };
         for name in std::iter::once(default).chain(declared.iter().map(String::as_str)) {
             if !routes.by_name.contains_key(name) {
-                let route = Route(u16::try_from(routes.names.len()).expect("configuration declares fewer than 65,536 routes"));
+                let route =
+                    Route(u16::try_from(routes.names.len()).expect("configuration declares fewer than 65,536 routes"));
                 routes.by_name.insert(name.to_owned(), route);
                 routes.names.push(name.to_owned());
             }

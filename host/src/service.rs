@@ -22,7 +22,7 @@ use crate::worker::status::{State, StatusBoard};
 use crate::worker::{Parts, Settings, Worker, WorkerError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -85,9 +85,8 @@ impl Service {
             metrics::describe();
         }
         let engine = Engine::new(Some(&config.state)).map_err(|error| RunError::Configuration(error.to_string()))?;
-        let load: Load = Arc::new(move |stage: &Stage, bytes: &[u8]| {
-            engine.load(&stage.module, bytes, &stage.config, stage.limits)
-        });
+        let load: Load =
+            Arc::new(move |stage: &Stage, bytes: &[u8]| engine.load(&stage.module, bytes, &stage.config, stage.limits));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("admin")
@@ -95,7 +94,8 @@ impl Service {
             .build()
             .map_err(|error| RunError::Failed(format!("cannot start the runtime of the admin port: {error}")))?;
 
-        let (ends, ended) = channel();
+        let workers = config.pipelines.iter().map(|pipeline| pipeline.workers).sum();
+        let (ends, ended) = sync_channel(workers);
         let mut service =
             Self { runtime, workers: Vec::new(), views: Vec::new(), ended, reload: None, watch: None, config };
         let started = service.start_pipelines(&load, &ends).and_then(|()| service.start_admin(handle));
@@ -109,7 +109,7 @@ impl Service {
         }
     }
 
-    fn start_pipelines(&mut self, load: &Load, ends: &std::sync::mpsc::Sender<Result<(), String>>) -> Result<(), RunError> {
+    fn start_pipelines(&mut self, load: &Load, ends: &SyncSender<Result<(), String>>) -> Result<(), RunError> {
         let mut followed = Vec::new();
         let mut ready = Vec::new();
         // all first plans before any worker: a broken module in the last pipeline must not start the first
@@ -151,7 +151,11 @@ impl Service {
             Ok(watch) => Some(watch),
             Err(error) => {
                 let folder = self.config.modules.display().to_string();
-                tracing::warn!(folder, error, "the modules folder cannot be watched; it is looked at every few seconds");
+                tracing::warn!(
+                    folder,
+                    error,
+                    "the modules folder cannot be watched; it is looked at every few seconds"
+                );
                 None
             }
         };
@@ -355,9 +359,7 @@ impl Life {
             }
         }
         let dead_letters = match dead_letter {
-            Some(letter) => {
-                Some(Box::new(KafkaSink::for_dead_letters(letter, identity, wake())?) as Box<dyn Sink>)
-            }
+            Some(letter) => Some(Box::new(KafkaSink::for_dead_letters(letter, identity, wake())?) as Box<dyn Sink>),
             None => None,
         };
         let sink: Box<dyn Sink> = match &self.pipeline.sink {

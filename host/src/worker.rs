@@ -160,7 +160,11 @@ impl Worker {
             settled: Vec::new(),
             stamp: Stamp::default(),
             quiet_until: None,
-            delivery_backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(30), now.elapsed().as_nanos() as u64),
+            delivery_backoff: Backoff::new(
+                Duration::from_millis(200),
+                Duration::from_secs(30),
+                now.elapsed().as_nanos() as u64,
+            ),
             next_commit: now + settings.commit_interval,
             next_status: now + STATUS_INTERVAL,
             counts: Counts::default(),
@@ -286,7 +290,10 @@ impl Worker {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                tracing::warn!(limit_s = limit.as_secs(), "not everything was delivered in time; it will be done again");
+                tracing::warn!(
+                    limit_s = limit.as_secs(),
+                    "not everything was delivered in time; it will be done again"
+                );
                 return Ok(());
             }
             self.wake.wait(Duration::from_millis(10));

@@ -146,7 +146,9 @@ impl Trace {
                         stage,
                         class: Class::Output,
                         code: "unknown-route".to_owned(),
-                        message: format!("the module names the destination {name:?}, which is not among the sink's routes"),
+                        message: format!(
+                            "the module names the destination {name:?}, which is not among the sink's routes"
+                        ),
                     });
                     before
                 }),

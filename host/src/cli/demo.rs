@@ -4,6 +4,7 @@
 use crate::config::Config;
 use crate::kafka::mock::EmbeddedBroker;
 use crate::service::Service;
+use crate::wake::Wake;
 use crate::worker::status::State;
 use anyhow::{Context, Result, anyhow, bail};
 use feed::{Expected, Feed};
@@ -73,7 +74,9 @@ struct Verdict {
 }
 
 fn show(service: &Service, brokers: &str, folder: &Folder, options: &Options) -> Result<Verdict> {
-    wait_for_group(service)?;
+    // nobody wakes it: it only lets time pass
+    let nap = Wake::new()?;
+    wait_for_group(service, &nap)?;
     let mut feed = Feed::start(brokers, options.seconds)?;
     let mut tally = Tally::start(brokers, feed.expected())?;
     let Expected { flights, page_views } = feed.expected();
@@ -89,7 +92,7 @@ fn show(service: &Service, brokers: &str, folder: &Folder, options: &Options) ->
         bar.set_message(rates(service));
         if swapped.is_none() && started.elapsed() > swap_at {
             say(&bar, &tally.sample("before the swap"));
-            swapped = Some(swap(service, folder, &bar)?);
+            swapped = Some(swap(service, folder, &bar, &nap)?);
             tally.new_sample();
         }
         if feed.is_done() {
@@ -99,14 +102,14 @@ fn show(service: &Service, brokers: &str, folder: &Folder, options: &Options) ->
                 break;
             }
         }
-        std::thread::sleep(Duration::from_millis(10));
+        nap.wait(Duration::from_millis(10));
     }
     say(&bar, &tally.sample("after the swap"));
     bar.finish_and_clear();
     Ok(tally.verdict(feed.produced(), swapped.unwrap_or_default(), longest_pause(service)))
 }
 
-fn wait_for_group(service: &Service) -> Result<()> {
+fn wait_for_group(service: &Service, nap: &Wake) -> Result<()> {
     println!("Waiting for the consumer groups to form (the embedded broker takes 3 s for it)...");
     let deadline = Instant::now() + JOIN;
     let running = || service.views().iter().flat_map(|view| &view.1).all(|board| board.read().state == State::Running);
@@ -114,13 +117,13 @@ fn wait_for_group(service: &Service) -> Result<()> {
         if Instant::now() > deadline {
             bail!("the workers did not join their groups within {} s", JOIN.as_secs());
         }
-        std::thread::sleep(Duration::from_millis(20));
+        nap.wait(Duration::from_millis(20));
     }
     Ok(())
 }
 
 /// Replaces the module as a deployment would, by renaming, and waits until every worker has switched.
-fn swap(service: &Service, folder: &Folder, bar: &ProgressBar) -> Result<Duration> {
+fn swap(service: &Service, folder: &Folder, bar: &ProgressBar, nap: &Wake) -> Result<Duration> {
     say(bar, &format!("Swapping {SWAPPED_OUT} for another module while records flow..."));
     let started = Instant::now();
     folder.swap()?;
@@ -132,7 +135,7 @@ fn swap(service: &Service, folder: &Folder, bar: &ProgressBar) -> Result<Duratio
         if started.elapsed() > Duration::from_secs(30) {
             bail!("the workers did not switch within 30 s");
         }
-        std::thread::sleep(Duration::from_millis(1));
+        nap.wait(Duration::from_millis(1));
     }
     Ok(started.elapsed())
 }

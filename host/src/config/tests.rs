@@ -101,7 +101,7 @@ fn every_problem_has_its_place_and_a_remedy() {
             assert!(report.place(problem).is_some(), "{:?}: {}", entry.file_name(), problem.message);
             assert!(
                 !problem.message.ends_with('.')
-                    && !(problem.message.starts_with(char::is_uppercase) && !problem.message.starts_with("JSON")),
+                    && (!problem.message.starts_with(char::is_uppercase) || problem.message.starts_with("JSON")),
                 "{}",
                 problem.message
             );

@@ -40,20 +40,12 @@ impl Flights {
     /// Makes a generator of the flights of this seed, of which one in four spells its nested keys capitalised.
     pub fn new(seed: u64) -> Self {
         let ends = places::airports().map(|airport| End::new(&airport)).collect();
-        Self {
-            seed,
-            capitalised: 25,
-            ends,
-            airlines: places::airlines().collect(),
-        }
+        Self { seed, capitalised: 25, ends, airlines: places::airlines().collect() }
     }
 
     /// Sets how many flights of a hundred spell their nested keys capitalised.
     pub fn capitalised(self, percent: u8) -> Self {
-        Self {
-            capitalised: percent,
-            ..self
-        }
+        Self { capitalised: percent, ..self }
     }
 
     /// Puts the flat form of record `i` in place of what the buffer holds: compact JSON, with the price as a number of
@@ -185,11 +177,7 @@ mod tests {
                 value.len()
             })
             .sum();
-        assert!(
-            (380..430).contains(&(total / 10_000)),
-            "{} bytes on average",
-            total / 10_000
-        );
+        assert!((380..430).contains(&(total / 10_000)), "{} bytes on average", total / 10_000);
     }
 
     #[test]

@@ -18,27 +18,18 @@ impl Lz4 {
 
     /// Makes an encoder of frames with checksums of their blocks and their content.
     pub fn with_checksums() -> Self {
-        Self::with(
-            FrameInfo::new()
-                .block_size(BlockSize::Max64KB)
-                .block_checksums(true)
-                .content_checksum(true),
-        )
+        Self::with(FrameInfo::new().block_size(BlockSize::Max64KB).block_checksums(true).content_checksum(true))
     }
 
     fn with(info: FrameInfo) -> Self {
-        Self {
-            encoder: FrameEncoder::with_frame_info(info, Vec::new()),
-        }
+        Self { encoder: FrameEncoder::with_frame_info(info, Vec::new()) }
     }
 
     /// Replaces a value by a frame that holds it.
     pub fn wrap(&mut self, value: &mut Vec<u8>) {
         self.encoder.get_mut().clear();
         self.encoder.write_all(value).expect("writing to memory does not fail");
-        self.encoder
-            .try_finish()
-            .expect("finishing a frame in memory does not fail");
+        self.encoder.try_finish().expect("finishing a frame in memory does not fail");
         std::mem::swap(self.encoder.get_mut(), value);
     }
 }
@@ -70,9 +61,7 @@ mod tests {
                 lz4.wrap(&mut framed);
                 assert!(framed.starts_with(&[4, 0x22, 0x4d, 0x18]));
                 let mut back = Vec::new();
-                lz4_flex::frame::FrameDecoder::new(framed.as_slice())
-                    .read_to_end(&mut back)
-                    .unwrap();
+                lz4_flex::frame::FrameDecoder::new(framed.as_slice()).read_to_end(&mut back).unwrap();
                 assert_eq!(back, plain);
             }
         }

@@ -17,14 +17,7 @@ pub(super) fn airports() -> impl Iterator<Item = Airport> {
         let mut fields = row.split('|');
         let mut field = || fields.next().expect("a row of the table has six fields");
         let (name, iata, icao, city, state) = (field(), field(), field(), field(), field());
-        Airport {
-            name,
-            iata,
-            icao,
-            city,
-            state: Some(state).filter(|state| !state.is_empty()),
-            country: field(),
-        }
+        Airport { name, iata, icao, city, state: Some(state).filter(|state| !state.is_empty()), country: field() }
     })
 }
 
@@ -205,11 +198,7 @@ mod tests {
         let mut seen = HashSet::new();
         for airport in airports() {
             assert!(airport.iata.len() == 3 && airport.icao.len() == 4, "{}", airport.name);
-            assert!(
-                seen.insert(airport.iata) && seen.insert(airport.icao),
-                "{}",
-                airport.name
-            );
+            assert!(seen.insert(airport.iata) && seen.insert(airport.icao), "{}", airport.name);
         }
         assert!(seen.len() >= 120);
     }

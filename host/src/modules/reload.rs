@@ -79,7 +79,13 @@ impl Loader {
             Ok(plan) => {
                 let (module, error) = (refused.module.as_str(), refused.error.to_string());
                 let (pipeline, plan_modules) = (self.pipeline.as_str(), plan.describe());
-                tracing::error!(pipeline, module, error, plan_modules, "broken module in the folder: running the last good plan");
+                tracing::error!(
+                    pipeline,
+                    module,
+                    error,
+                    plan_modules,
+                    "broken module in the folder: running the last good plan"
+                );
                 Ok((plan, Some(refused)))
             }
             Err(_) => Err(refused),

@@ -6,7 +6,7 @@ use sd_notify::NotifyState;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals as Incoming;
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -30,6 +30,12 @@ impl Ender {
     }
 }
 
+/// Ends the process without draining anything.
+#[allow(clippy::disallowed_methods, reason = "the operator asked twice: nothing may hold the end up any more")]
+fn end_at_once() -> ! {
+    std::process::exit(CUT_SHORT)
+}
+
 /// The signals that end the program, caught from the very start.
 pub(super) struct Signals {
     incoming: Incoming,
@@ -48,7 +54,7 @@ impl Signals {
             for (count, signal) in self.incoming.forever().enumerate() {
                 if count > 0 {
                     tracing::warn!(signal, "second signal: ending at once; what is not committed will be done again");
-                    std::process::exit(CUT_SHORT);
+                    end_at_once();
                 }
                 tracing::info!(signal, "draining; a second signal ends at once");
                 let _ = sd_notify::notify(&[NotifyState::Stopping]);
@@ -63,13 +69,13 @@ impl Signals {
 
 /// Tells systemd when all workers are members of their groups, and that the program lives.
 pub(super) struct Notify {
-    stop: Sender<()>,
+    stop: SyncSender<()>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Notify {
     pub(super) fn start(workers: Vec<StatusBoard>) -> Self {
-        let (stop, stopped) = channel::<()>();
+        let (stop, stopped) = sync_channel::<()>(0);
         let run = move || {
             let mut ready = false;
             while stopped.recv_timeout(Duration::from_millis(500)) == Err(RecvTimeoutError::Timeout) {

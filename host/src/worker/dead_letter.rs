@@ -66,11 +66,8 @@ impl DeadLetters {
 
     /// The dead letters as rows: keys, values and timestamps are the originals'.
     pub(super) fn rows<'a>(&'a self, batch: &'a Batch<'_>) -> Batch<'a> {
-        let headers = Headers {
-            counts: self.counts.as_slice().into(),
-            names: self.names.column(),
-            values: self.values.column(),
-        };
+        let headers =
+            Headers { counts: self.counts.as_slice().into(), names: self.names.column(), values: self.values.column() };
         Batch { headers, ..batch.slice(0..batch.len()).pick(&self.origins) }
     }
 }

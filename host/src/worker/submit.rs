@@ -36,7 +36,12 @@ pub(super) enum Handed {
 impl Hands<'_> {
     /// Submits rows and dead letters. The span settles when all of them are durable.
     // Promise: commit
-    pub(super) fn submit(&mut self, lane: Lane, batch: &Batch<'_>, applied: Applied<'_>) -> Result<Handed, WorkerError> {
+    pub(super) fn submit(
+        &mut self,
+        lane: Lane,
+        batch: &Batch<'_>,
+        applied: Applied<'_>,
+    ) -> Result<Handed, WorkerError> {
         let Applied { rows, origins, routes, mut failures } = applied;
         let stop = failures.iter().position(|failure| self.plan.action(failure) == Action::Stop);
         let stop = stop.map(|at| failures.drain(at..).next().expect("the position is in range"));
@@ -82,7 +87,8 @@ impl Hands<'_> {
         self.ledger.expect(span, (rows.len() - refused.len()) as u32);
         self.counts.rows += rows.len() as u64;
         self.metrics.rows.increment(rows.len() as u64);
-        let failure = |refusal: crate::sink::Refusal| refused_by_sink(self.plan, origins[refusal.row as usize], refusal.message);
+        let failure =
+            |refusal: crate::sink::Refusal| refused_by_sink(self.plan, origins[refusal.row as usize], refusal.message);
         let mut failures: Vec<_> = refused.into_iter().map(failure).collect();
         failures.dedup_by_key(|failure| failure.origin);
         Ok(failures)

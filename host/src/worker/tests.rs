@@ -62,9 +62,7 @@ impl Source for FakeSource {
     fn poll(&mut self, read: Option<BatchLimit>) -> Result<Event, SourceError> {
         let mut world = world(&self.0);
         match (world.events.pop_front(), world.lane, read) {
-            (Some("assign"), ..) => {
-                Ok(Event::Assigned(vec![Partition { topic: "in".to_owned(), number: 0 }]))
-            }
+            (Some("assign"), ..) => Ok(Event::Assigned(vec![Partition { topic: "in".to_owned(), number: 0 }])),
             (Some(_), Some(lane), _) => Ok(Event::Revoked { lanes: vec![lane], lost: false }),
             (None, Some(lane), Some(limit)) if world.read_to < world.log.len() => {
                 let end = world.log.len().min(world.read_to + limit.records);
@@ -127,7 +125,13 @@ impl Sink for FakeSink {
         world(&self.0).in_flight.len() < 20
     }
 
-    fn submit(&mut self, span: Span, rows: &Batch<'_>, routes: &[Route], _: &mut Vec<Refusal>) -> Result<(), SinkError> {
+    fn submit(
+        &mut self,
+        span: Span,
+        rows: &Batch<'_>,
+        routes: &[Route],
+        _: &mut Vec<Refusal>,
+    ) -> Result<(), SinkError> {
         let mut world = world(&self.0);
         for (row, value) in rows.values.iter().enumerate() {
             let route = routes.get(row).copied().unwrap_or_default();
@@ -205,7 +209,7 @@ fn start(world: World, fault: Action) -> Running {
     let wake = Wake::new().expect("a descriptor");
     let handover = Arc::new(Handover::new(wake.clone()));
     let (theirs, orders) = (shared.clone(), handover.clone());
-    let thread = std::thread::spawn(move || {
+    let run = move || {
         let stage = PlanStage { module: Arc::new(KeepingModule), policy: Policy { reject: fault, fault } };
         let plan = Arc::new(Plan { number: 1, stages: vec![stage], refused: fault });
         let parts = Parts {
@@ -224,7 +228,8 @@ fn start(world: World, fault: Action) -> Running {
         };
         let metrics = WorkerMetrics::new("p", 0);
         Worker::new(settings, parts, orders, wake, StatusBoard::default(), metrics).run()
-    });
+    };
+    let thread = std::thread::Builder::new().name("worker".to_owned()).spawn(run).expect("a thread");
     Running { world: shared, handover, thread }
 }
 
@@ -233,7 +238,7 @@ impl Running {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !done(&world(&self.world)) {
             assert!(Instant::now() < deadline, "not in time: {what}");
-            std::thread::sleep(Duration::from_millis(1));
+            nap(1);
         }
     }
 
@@ -242,6 +247,11 @@ impl Running {
         let result = self.thread.join().expect("the worker does not panic");
         (self.world, result)
     }
+}
+
+/// Lets time pass: nobody rings this bell.
+fn nap(milliseconds: u64) {
+    Wake::new().expect("a descriptor").wait(Duration::from_millis(milliseconds));
 }
 
 fn records(count: usize) -> Vec<Vec<u8>> {
@@ -279,7 +289,8 @@ fn everything_is_delivered_in_order_and_committed_at_the_end() {
 fn nothing_is_read_while_the_sink_is_full_and_nothing_is_committed_before_it_is_durable() {
     let running = start(World { corked: true, ..with(records(200)) }, Action::DeadLetter);
     running.wait_until("a full sink", |world| world.in_flight.len() >= 20);
-    std::thread::sleep(Duration::from_millis(50));
+    // time in which a worker that reads on would read on
+    nap(50);
     {
         let mut world = world(&running.world);
         assert!(world.largest_in_flight <= 20 + 7, "{} rows in flight", world.largest_in_flight);

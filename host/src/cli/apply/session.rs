@@ -201,7 +201,8 @@ mod tests {
 
     fn pass(input: &str, format: Format) -> (Result<(), String>, String, String, u64) {
         let policy = Policy { reject: Action::Skip, fault: Action::Skip };
-        let plan = Plan { number: 1, stages: vec![PlanStage { module: Arc::new(Twice), policy }], refused: Action::Skip };
+        let plan =
+            Plan { number: 1, stages: vec![PlanStage { module: Arc::new(Twice), policy }], refused: Action::Skip };
         let routes = Arc::new(Routes::new("", &["late".to_owned()]));
         let chain = Chain::start(Arc::new(plan), routes.clone()).unwrap();
         let names = vec!["twice.wasm".to_owned()];

@@ -55,8 +55,7 @@ pub(super) fn client(brokers: &str) -> KafkaClient {
 
 impl Feed {
     pub(super) fn start(brokers: &str, seconds: u64) -> Result<Self> {
-        let expected =
-            Expected { flights: FLIGHTS_PER_SECOND * seconds, page_views: PAGE_VIEWS_PER_SECOND * seconds };
+        let expected = Expected { flights: FLIGHTS_PER_SECOND * seconds, page_views: PAGE_VIEWS_PER_SECOND * seconds };
         let flights = Stream::new(brokers, FLIGHTS, Box::new(Flights::new(1)), Some(Lz4::new()), DAMAGED_EVERY)?;
         let page_views = Stream::new(brokers, PAGE_VIEWS, Box::new(PageViews::new(1)), None, u64::MAX)?;
         Ok(Self { expected, flights, page_views })
@@ -143,7 +142,9 @@ impl Stream {
         for settled in settled {
             match settled {
                 crate::sink::Settled::Delivered(_, rows) => self.durable += u64::from(rows),
-                crate::sink::Settled::Failed { message, .. } => return Err(anyhow!("a record was not produced: {message}")),
+                crate::sink::Settled::Failed { message, .. } => {
+                    return Err(anyhow!("a record was not produced: {message}"));
+                }
             }
         }
         Ok(())

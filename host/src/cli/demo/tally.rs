@@ -37,7 +37,16 @@ impl Tally {
         let tail = Tail::new(&client(brokers), &partitions, &Wake::new()?).map_err(|error| anyhow!(error))?;
         let (flights, page_views) = (vec![0; expected.flights as usize], vec![0; expected.page_views as usize]);
         let dead = vec![0; expected.flights as usize];
-        Ok(Self { tail, flights, page_views, dead, seen: 0, last: Instant::now(), samples: Vec::new(), sample_from: Instant::now() })
+        Ok(Self {
+            tail,
+            flights,
+            page_views,
+            dead,
+            seen: 0,
+            last: Instant::now(),
+            samples: Vec::new(),
+            sample_from: Instant::now(),
+        })
     }
 
     /// Counts everything there is now.
@@ -45,8 +54,8 @@ impl Tally {
         while let Some(messages) = self.tail.poll(BatchLimit { records: 1024, bytes: 1 << 20 }) {
             let batch = messages.batch();
             let starts = batch.headers.starts();
-            for index in 0..batch.len() {
-                let Some(number) = number(&batch, starts[index] as usize) else { continue };
+            for start in &starts[..batch.len()] {
+                let Some(number) = number(&batch, *start as usize) else { continue };
                 let counts = match batch.topic {
                     FARES => &mut self.flights,
                     CHECKED => &mut self.page_views,
