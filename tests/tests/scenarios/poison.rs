@@ -164,10 +164,17 @@ fn promise_bounds_holds_for_a_topic_of_endless_loops() -> Result<()> {
     let started = Instant::now();
     broker.produce(&pipeline.from, (0..count).map(|n| Record::of(format!("L! {n}"))))?;
     pipeline.wait_for_end(Duration::from_secs(scale(60, 600)))?;
-    eprintln!("{:?} for each of {count} endless loops side by side", started.elapsed() / count);
+    let each = started.elapsed() / count;
+    eprintln!("{each:?} for each of {count} endless loops side by side");
+    assert!(each >= Duration::from_millis(20), "they were cut before their time: {each:?}");
     stop(host)?;
-    let letters: Vec<_> = broker.consume(&pipeline.dead)?.iter().map(Consumed::text).collect();
-    assert_eq!(letters, (0..count).map(|n| format!("L! {n}")).collect::<Vec<_>>());
+    let letters = broker.consume(&pipeline.dead)?;
+    let values: Vec<_> = letters.iter().map(Consumed::text).collect();
+    assert_eq!(values, (0..count).map(|n| format!("L! {n}")).collect::<Vec<_>>());
+    for letter in letters {
+        let added = added(&letter);
+        assert_eq!((&*added["class"], &*added["message"]), ("timeout", "took longer than 20ms"));
+    }
     assert_eq!(broker.ends(&pipeline.to)?, [0]);
     Ok(())
 }
@@ -177,7 +184,7 @@ fn skipped_records_are_dropped_and_counted() -> Result<()> {
     let broker = Broker::shared();
     let mut pipeline = Pipeline::new("skip", 1)?;
     let dead = std::mem::take(&mut pipeline.dead);
-    let builder = pipeline.host("workers = 1\non = { reject = \"skip\", fault = \"skip\" }", &[POISON]);
+    let builder = pipeline.host("workers = 2\non = { reject = \"skip\", fault = \"skip\" }", &[POISON]);
     let host = builder.module("poison.wasm", modules::hostile("poison")?).start()?;
     let value = |n: usize| match n % 100 {
         17 => format!("T! {n}"),
