@@ -1,6 +1,7 @@
 //! WebAssembly: compiles modules and makes live guests of them, at two doors (`core`, `component`) with one meaning.
 //!
-//! The only place that knows wasmtime. `unsafe` is in `compile`, where compiled modules are taken from the cache.
+//! The only place that knows wasmtime. `unsafe` is in `compile`, where compiled modules are taken from the cache, and in
+//! `component`, where columns are lowered and lifted without a copy between.
 
 use crate::config::Limits;
 use crate::modules::{LoadError, Module};

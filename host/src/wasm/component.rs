@@ -1,6 +1,6 @@
 //! The component door: modules made from `guest-sdk/wit`, with WASI 0.2 as far as languages' runtimes need it.
 
-use super::guest::Guest;
+use super::guest::{Guest, extension};
 use super::inspect::TRANSFORMER;
 use super::journal::Journal;
 use super::{CONTRACT, Loading};
@@ -18,6 +18,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 mod columns;
 mod imports;
 mod instance;
+mod lift;
 mod stdio;
 
 pub(super) use imports::linker;
@@ -111,6 +112,7 @@ impl Module for ComponentModule {
     fn instantiate(&self) -> Result<Box<dyn Transform>, LoadError> {
         let mut store = Store::new(self.ready.engine(), self.state());
         store.limiter(|state| &mut state.guest.limiter);
+        store.epoch_deadline_callback(|store| Ok(extension(store.data().guest.more())));
         store.set_hostcall_fuel(self.limits.memory);
         Ok(Box::new(Instance::start(store, &self.ready, &self.exports, &self.config)?))
     }

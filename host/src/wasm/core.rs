@@ -1,6 +1,6 @@
 //! The core door: plain modules that exchange columns through their own memory, as `docs/guests/core-door.md` says.
 
-use super::guest::{Breach, Guest};
+use super::guest::{Breach, Guest, extension};
 use super::journal::{Journal, Level};
 use super::{CORE_EXPORT, LOG, Loading};
 use crate::chain::Transform;
@@ -120,6 +120,7 @@ impl Module for CoreModule {
         let guest = Guest::new(&self.limits, self.journal.clone());
         let mut store = Store::new(self.ready.module().engine(), State { guest, memory: None });
         store.limiter(|state| &mut state.guest.limiter);
+        store.epoch_deadline_callback(|store| Ok(extension(store.data().guest.more())));
         Ok(Box::new(Instance::start(store, &self.ready, &self.config)?))
     }
 }

@@ -1,13 +1,14 @@
 //! What the host knows of a live guest at either door, and how a call that went wrong becomes a fault.
 
 use super::journal::{Journal, Level, line};
-use super::limits::{Call, Limiter, Time, bytes};
+use super::limits::{Call, Limiter, Time, bytes, ticks};
 use crate::chain::Fault;
 use crate::config::Limits;
 use crate::policy::Class;
+use rustix::time::{ClockId, clock_gettime};
 use std::fmt::Write;
 use std::time::Duration;
-use wasmtime::{Error, Trap, WasmBacktrace};
+use wasmtime::{Error, Trap, UpdateDeadline, WasmBacktrace};
 
 /// Frames of a guest's backtrace that a fault's message names.
 const FRAMES: usize = 8;
@@ -17,6 +18,8 @@ pub(super) struct Guest {
     pub(super) limiter: Limiter,
     journal: Journal,
     time: Option<Time>,
+    /// When the call in progress has had its time, on the clock of its thread.
+    ends: Duration,
     last_error: Option<String>,
 }
 
@@ -27,14 +30,28 @@ pub(super) struct Breach(pub(super) String);
 
 impl Guest {
     pub(super) fn new(limits: &Limits, journal: Journal) -> Self {
-        Self { limiter: Limiter::new(limits.memory), journal, time: Time::new(limits), last_error: None }
+        Self {
+            limiter: Limiter::new(limits.memory),
+            journal,
+            time: Time::new(limits),
+            ends: Duration::MAX,
+            last_error: None,
+        }
     }
 
     /// Begins a call. Returns its deadline in ticks, where there is one.
     pub(super) fn begin(&mut self, call: Call) -> Option<u64> {
         self.limiter.begin();
         self.last_error = None;
-        self.time.map(|time| time.ticks(call))
+        let time = self.time?;
+        self.ends = thread_time().saturating_add(time.allowed(call));
+        Some(ticks(time.allowed(call)))
+    }
+
+    /// How many ticks the call may still have when its deadline has come: some, where the machine was busy with others.
+    pub(super) fn more(&self) -> Option<u64> {
+        let left = self.ends.saturating_sub(thread_time());
+        (!left.is_zero()).then(|| ticks(left))
     }
 
     /// The time for a call, where there is a limit.
@@ -102,6 +119,17 @@ impl Guest {
         );
         Fault { class: Class::Memory, message }
     }
+}
+
+/// The time that this thread has run. A guest is charged for what it used, not for what others did meanwhile: on a busy
+/// machine an honest call would be cut otherwise, and replayed, which makes the machine busier.
+fn thread_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
+/// What the engine does at a deadline, given the ticks that are still to come.
+pub(super) fn extension(more: Option<u64>) -> UpdateDeadline {
+    more.map_or(UpdateDeadline::Interrupt, UpdateDeadline::Continue)
 }
 
 /// A breach of the contract as a fault.

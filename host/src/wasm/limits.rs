@@ -142,12 +142,12 @@ impl Time {
             Call::Batch(_) => self.one.min(SLICE),
         }
     }
+}
 
-    /// The time for a call in ticks. The first tick may come at once, so there is one more than would fill the time.
-    pub(super) fn ticks(self, call: Call) -> u64 {
-        let ticks = self.allowed(call).as_nanos().div_ceil(TICK.as_nanos()) + 1;
-        u64::try_from(ticks).unwrap_or(u64::MAX).max(2)
-    }
+/// A time in ticks. The first tick may come at once, so there is one more than would fill the time.
+pub(super) fn ticks(time: Duration) -> u64 {
+    let ticks = time.as_nanos().div_ceil(TICK.as_nanos()) + 1;
+    u64::try_from(ticks).unwrap_or(u64::MAX)
 }
 
 /// A number of bytes as the configuration writes it.
@@ -203,9 +203,13 @@ mod tests {
         assert_eq!(time(Duration::from_secs(1)).allowed(Call::Batch(1)), Duration::from_secs(1));
         assert_eq!(time(Duration::from_millis(20)).allowed(Call::Batch(2)), Duration::from_millis(20));
         assert_eq!(time(Duration::from_millis(20)).allowed(Call::Start), START);
-        assert_eq!(time(Duration::from_secs(1)).ticks(Call::Batch(1)), 201);
-        assert_eq!(time(Duration::from_millis(11)).ticks(Call::Batch(1)), 4);
-        assert_eq!(time(Duration::from_nanos(1)).ticks(Call::Batch(1)), 2);
-        assert_eq!(time(Duration::MAX).ticks(Call::Batch(1)), u64::MAX);
+    }
+
+    #[test]
+    fn a_time_in_ticks_is_rounded_up() {
+        assert_eq!(ticks(Duration::from_secs(1)), 201);
+        assert_eq!(ticks(Duration::from_millis(11)), 4);
+        assert_eq!(ticks(Duration::from_nanos(1)), 2);
+        assert_eq!(ticks(Duration::MAX), u64::MAX);
     }
 }

@@ -1,10 +1,9 @@
-//! The contract's records as this host lowers and lifts them. Values are copied once each way: lowering gathers them
-//! straight into the guest's memory.
+//! The contract's batch as this host lowers it: values are gathered straight into the guest's memory.
 
 use crate::batch::{Batch, Bytes, Column};
 use std::mem::MaybeUninit;
 use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LowerContext};
-use wasmtime::component::{ComponentType, Lift, Lower};
+use wasmtime::component::{ComponentType, Lower};
 
 /// `types.batch`.
 #[derive(ComponentType, Lower)]
@@ -130,45 +129,4 @@ unsafe impl Lower for Gathered<'_> {
         *cx.get(offset + 4) = (size as u32).to_le_bytes();
         Ok(())
     }
-}
-
-/// `types.column`.
-#[derive(ComponentType, Lift)]
-#[component(record)]
-pub(super) struct LiftedColumn {
-    pub(super) data: Vec<u8>,
-    pub(super) lengths: Vec<i32>,
-}
-
-/// `types.headers`.
-#[derive(ComponentType, Lift)]
-#[component(record)]
-pub(super) struct LiftedHeaders {
-    pub(super) counts: Vec<u32>,
-    pub(super) names: LiftedColumn,
-    pub(super) values: LiftedColumn,
-}
-
-/// `types.reject`.
-#[derive(ComponentType, Lift)]
-#[component(record)]
-pub(super) struct LiftedReject {
-    pub(super) origin: u32,
-    pub(super) code: String,
-    pub(super) message: String,
-}
-
-/// `types.outputs`.
-#[derive(ComponentType, Lift)]
-#[component(record)]
-pub(super) struct LiftedOutputs {
-    pub(super) origins: Vec<u32>,
-    pub(super) timestamps: Option<Vec<i64>>,
-    pub(super) keys: Option<LiftedColumn>,
-    pub(super) values: Option<LiftedColumn>,
-    pub(super) headers: Option<LiftedHeaders>,
-    pub(super) routes: Vec<u16>,
-    #[component(name = "route-names")]
-    pub(super) route_names: Vec<String>,
-    pub(super) rejects: Vec<LiftedReject>,
 }

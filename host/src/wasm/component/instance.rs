@@ -1,6 +1,7 @@
 //! A live instance at the component door.
 
-use super::columns::{BatchArgument, Lengths, LiftedColumn, LiftedOutputs};
+use super::columns::{BatchArgument, Lengths};
+use super::lift::{self, LiftedColumn, LiftedOutputs};
 use super::{Exports, State};
 use crate::batch::Batch;
 use crate::chain::{Fault, Transform};
@@ -10,6 +11,7 @@ use crate::policy::Class;
 use crate::wasm::guest::breach;
 use crate::wasm::lifted::{self, text};
 use crate::wasm::limits::Call;
+use std::mem;
 use std::time::Instant;
 use wasmtime::Store;
 use wasmtime::component::{InstancePre, TypedFunc};
@@ -63,6 +65,8 @@ impl Instance {
             return Err(self.store.data().guest.too_large(size));
         }
         begin(&mut self.store, call);
+        let Outputs { keys, values, headers, .. } = outputs;
+        lift::give([keys, values, &mut headers.names, &mut headers.values].map(|column| mem::take(&mut column.data)));
         let argument = self.lengths.argument(batch);
         // a function of arguments that live for ever takes those that live shorter, too
         let transform: TypedFunc<(BatchArgument<'_>,), _> = self.transform;
@@ -141,5 +145,5 @@ fn fill(lifted: LiftedOutputs, outputs: &mut Outputs) {
 }
 
 fn column(lifted: LiftedColumn) -> OwnedColumn {
-    OwnedColumn { data: lifted.data, lengths: lifted.lengths }
+    OwnedColumn { data: lifted.data.0, lengths: lifted.lengths }
 }
