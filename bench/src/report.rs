@@ -42,7 +42,7 @@ struct Line {
     peak_mib: f64,
     /// From the lowest to the highest processor time, as a share of the median.
     spread: f64,
-    /// To the native loop that takes the least processor time; none where there is no such loop.
+    /// To the native loop of as many threads that takes the least processor time; none where there is no such loop.
     cpu_ratio: Option<f64>,
     rate_ratio: Option<f64>,
 }
@@ -96,7 +96,9 @@ impl Report {
         let mut lines: Vec<Line> = groups.into_iter().map(|((job, side), runs)| Line::new(job, side, &runs)).collect();
         let bars = lines.clone();
         for line in &mut lines {
-            let natives = bars.iter().filter(|bar| bar.job == line.job && bar.side.is_bar());
+            let fits =
+                |bar: &&Line| bar.side.is_bar() && bar.job == line.job && bar.side.threads() == line.side.threads();
+            let natives = bars.iter().filter(fits);
             let best = natives.min_by(|a, b| a.cpu_seconds_per_million.total_cmp(&b.cpu_seconds_per_million));
             line.cpu_ratio = best.map(|best| line.cpu_seconds_per_million / best.cpu_seconds_per_million);
             line.rate_ratio = best.map(|best| line.records_per_second / best.records_per_second);
@@ -181,11 +183,13 @@ mod tests {
             sample(Side::NativeBatch, 1.2),
             sample(Side::NativeProduceBatch, 0.5),
             sample(Side::Edgemill2, 1.5),
+            sample(Side::Edgemill1, 1.2),
         ];
         let lines = Report { samples }.lines();
         let of = |side| lines.iter().find(|line| line.side == side).unwrap();
         assert_eq!(of(Side::Edgemill2).cpu_ratio, Some(1.5));
         assert_eq!(of(Side::NativeSafe).cpu_ratio, Some(2.0));
+        assert_eq!(of(Side::Edgemill1).cpu_ratio, None, "no native loop of one thread was measured");
         assert!((of(Side::NativeBatch).spread - 0.3).abs() < 1e-9);
     }
 }

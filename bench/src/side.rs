@@ -19,6 +19,8 @@ pub(crate) enum Side {
     NativeSafe,
     /// Native loop, librdkafka's batch calls.
     NativeBatch,
+    /// The same on one thread.
+    NativeBatch1,
     /// The same with a produce call that drops timestamps and headers: for reference, no bar to meet.
     NativeProduceBatch,
     /// The batch loop with serde_json instead of the scanner: for reference.
@@ -62,7 +64,12 @@ impl Side {
 
     /// Whether others are measured against it.
     pub(crate) fn is_bar(self) -> bool {
-        matches!(self, Self::NativeSafe | Self::NativeBatch)
+        matches!(self, Self::NativeSafe | Self::NativeBatch | Self::NativeBatch1)
+    }
+
+    /// How many threads move records. On more of them a record costs more, so like is compared with like.
+    pub(crate) fn threads(self) -> u32 {
+        if matches!(self, Self::NativeBatch1 | Self::Edgemill1) { 1 } else { 2 }
     }
 
     /// Whether outputs keep the timestamps of their inputs.
@@ -94,17 +101,18 @@ impl Side {
         let mut command = Command::new(std::env::current_exe()?);
         command
             .args(["native", "--brokers", run.brokers, "--input", run.input, "--output", run.output])
-            .args(["--group", run.output, "--partitions", &run.partitions.to_string(), "--threads", "2"])
+            .args(["--group", run.output, "--partitions", &run.partitions.to_string()])
+            .args(["--threads", &self.threads().to_string()])
             .args(["--job", job.get_name(), "--calls", calls, "--code", code]);
         Ok(command)
     }
 
     fn edgemill(self, run: &Run<'_>) -> Result<Command> {
-        let (workers, door, time) = match self {
-            Self::Edgemill1 => (1, "", "1 s"),
-            Self::Edgemill2Component => (2, "component", "1 s"),
-            Self::Edgemill2Untimed => (2, "", "none"),
-            _ => (2, "", "1 s"),
+        let workers = self.threads();
+        let (door, time) = match self {
+            Self::Edgemill2Component => ("component", "1 s"),
+            Self::Edgemill2Untimed => ("", "none"),
+            _ => ("", "1 s"),
         };
         let modules = run.folder.join("modules").join(door);
         let chain: &[&str] = match run.job {
