@@ -62,7 +62,7 @@ fn what_is_allowed_passes() {
         ("sink/stdout", "use super::super::{Sink, Full}; use crate::batch::Batch;"),
         ("sink", "pub mod stdout; use crate::batch; // crate::kafka\nconst X: &str = \"crate::kafka\";"),
         ("kafka", "use rdkafka::Message; use source::Source; mod source;"),
-        ("kafka/source", "fn f() { unsafe { g() } } use super::Client;"),
+        ("kafka/raw/topic", "fn f() { unsafe { g() } } use super::Client;"),
         ("batch", "use std::time::Duration;\n#[cfg(test)]\nmod tests { use super::*; use std::fs; use toml::Value; }"),
         ("service", "use crate::{kafka, wasm::Engine, worker};"),
         ("main", "fn main() -> std::process::ExitCode { edgemill::cli::main() }"),
