@@ -1,5 +1,7 @@
 //! Groups that grow and shrink, and topics that do.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, ensure};
 use edgemill_tests::wait::PATIENCE;
 use edgemill_tests::{Broker, Host, Record, unique, wait_for};
@@ -177,7 +179,7 @@ fn topics_that_match_a_pattern_are_read_also_those_that_are_made_later() -> Resu
 }
 
 #[test]
-fn workers_that_have_no_partition_are_ready_and_take_over() -> Result<()> {
+fn workers_that_have_no_partition_are_ready_and_leave_as_others_do() -> Result<()> {
     let line = Line::new(2)?;
     let load = line.load(2000)?;
     let mut host = line.builder(&[("workers", "4")]).start()?;
@@ -185,7 +187,13 @@ fn workers_that_have_no_partition_are_ready_and_take_over() -> Result<()> {
     let workers = host.status()?["pipelines"][0]["workers"].clone();
     let states: Vec<_> = workers.as_array().into_iter().flatten().map(|worker| worker["state"].clone()).collect();
     assert_eq!(states, ["running"; 4]);
-    assert_eq!(lanes(&host)?.len(), 2);
+    wait_for_lanes(&[&host], 2)?;
+    // they have left in good order too: nobody waits for them until their session times out
+    assert_eq!(host.stop()?.code(), Some(0));
+    let asked = Instant::now();
+    host.restart()?;
+    line.wait_for_more(1000)?;
+    ensure!(asked.elapsed() < Duration::from_secs(20), "back after {:?}", asked.elapsed());
     let produced = load.stop()?;
     line.wait_for_commits()?;
     assert_eq!(host.stop()?.code(), Some(0));

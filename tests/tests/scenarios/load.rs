@@ -39,6 +39,7 @@ module = "identity.wasm"
 type = "kafka"
 topic = "@to@"
 partition = "same-as-input"
+librdkafka = { @producer@ }
 "#;
 
 /// Members hear soon of a rebalance; librdkafka has 3 s.
@@ -73,6 +74,7 @@ impl Line {
             ("commit", "50 ms".to_owned()),
             ("more", String::new()),
             ("consumer", QUICK.to_owned()),
+            ("producer", String::new()),
         ];
         let builder = set.iter().fold(Host::builder(PIPELINE), |builder, (name, value)| builder.set(name, value));
         let builder = usual.iter().fold(builder, |builder, (name, value)| builder.set(name, value));
