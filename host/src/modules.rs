@@ -1,6 +1,10 @@
 //! Port: a module that is ready to make instances. Reloading and watching live below.
 
 use crate::chain::Transform;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 pub mod last_good;
 pub mod plans;
@@ -50,3 +54,28 @@ pub fn hash(bytes: &[u8]) -> String {
         text
     })
 }
+
+/// A module may have so many bytes: the largest known, with a whole interpreter, have 20 MiB.
+const LARGEST: u64 = 256 << 20;
+
+/// Reads a module, or a file beside one. What is no regular file is not waited for.
+///
+/// # Errors
+/// It cannot be read, is no file, or is larger than 256 MiB.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // a pipe without a writer would hold an ordinary open for ever
+    let file = OpenOptions::new().read(true).custom_flags(NONBLOCK).open(path)?;
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(io::Error::other("this is no file"));
+    }
+    let mut bytes = Vec::with_capacity(meta.len().min(LARGEST) as usize);
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::other("larger than 256 MiB: this is no module"));
+    }
+    Ok(bytes)
+}
+
+/// `O_NONBLOCK`, as Linux has it on all of its common architectures.
+const NONBLOCK: i32 = 0o4000;

@@ -5,6 +5,7 @@ use super::{Done, Failure};
 use crate::chain::apply::Chain;
 use crate::chain::{Plan, PlanStage};
 use crate::config::{Limits, Machine, default_state};
+use crate::modules;
 use crate::policy::{Action, Policy};
 use crate::records::Format;
 use crate::route::Routes;
@@ -14,6 +15,7 @@ use clap::ValueEnum;
 use session::{Session, Shape};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,10 +99,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
         eprintln!("warning: --env is not used: modules of this version have no environment; give them --config");
     }
     let names: Vec<String> = arguments.modules.iter().map(|path| file_name(path)).collect();
-    let plan = load(arguments, &names)?;
+    // the engine's clock is what cuts a guest that loops: it must run until the last record
+    let (_engine, plan) = load(arguments, &names)?;
     let routes = Arc::new(Routes::new("", &arguments.output_topic));
     let chain = Chain::start(plan, routes.clone())
         .map_err(|error| Failure::usage(format!("a module does not start: {error}")))?;
+    for written in [&arguments.output, &arguments.rejects].into_iter().flatten() {
+        refuse_to_overwrite(arguments.input.as_deref(), written)?;
+    }
     let input: Box<dyn BufRead> = match &arguments.input {
         Some(path) => Box::new(BufReader::with_capacity(1 << 16, open(path)?)),
         None => Box::new(BufReader::with_capacity(1 << 16, io::stdin())),
@@ -129,7 +135,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
     Ok(if failed > 0 { Done::WithRejects } else { Done::Well })
 }
 
-fn load(arguments: &Arguments, names: &[String]) -> Result<Arc<Plan>, Failure> {
+fn load(arguments: &Arguments, names: &[String]) -> Result<(Engine, Arc<Plan>), Failure> {
     let configs = module_configs(&arguments.config, names)?;
     // compiled modules are kept where the service of the same user keeps them
     let engine = Engine::new(default_state(&Machine).as_deref())
@@ -139,17 +145,28 @@ fn load(arguments: &Arguments, names: &[String]) -> Result<Arc<Plan>, Failure> {
     let mut stages = Vec::new();
     for ((path, name), config) in arguments.modules.iter().zip(names).zip(&configs) {
         let bytes =
-            std::fs::read(path).map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
+            modules::read(path).map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
         let module = engine
             .load(name, &bytes, config, LIMITS)
             .map_err(|error| Failure::usage(format!("the module {} does not load: {error}", path.display())))?;
         stages.push(PlanStage { module, policy });
     }
-    Ok(Arc::new(Plan { number: 1, stages, refused: Action::Skip }))
+    Ok((engine, Arc::new(Plan { number: 1, stages, refused: Action::Skip })))
 }
 
 fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// Creating the output would empty the input before it is read.
+fn refuse_to_overwrite(input: Option<&Path>, written: &Path) -> Result<(), Failure> {
+    let place = |path: &Path| std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+    match input.and_then(place) {
+        Some(read) if place(written) == Some(read) => {
+            Err(Failure::usage(format!("{} is the input: write to another file", written.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn open(path: &Path) -> Result<File, Failure> {

@@ -46,7 +46,7 @@ fn load_modules(config: &Config, mut report: Report) -> Result<(Report, Vec<Vec<
         for (position, stage) in pipeline.chain.iter().enumerate() {
             let path = config.modules.join(&stage.module);
             let key = format!("pipelines.{}.chain[{position}]", pipeline.name);
-            let bytes = match std::fs::read(&path) {
+            let bytes = match crate::modules::read(&path) {
                 Ok(bytes) => bytes,
                 // that it is not there was told already
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,

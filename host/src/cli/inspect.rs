@@ -25,8 +25,8 @@ pub(super) struct Arguments {
 /// Runs it.
 pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
     let path = arguments.module.display();
-    let bytes =
-        std::fs::read(&arguments.module).map_err(|error| Failure::usage(format!("cannot read {path}: {error}")))?;
+    let bytes = crate::modules::read(&arguments.module)
+        .map_err(|error| Failure::usage(format!("cannot read {path}: {error}")))?;
     let inspection = inspect(&bytes).map_err(|error| Failure::usage(format!("{path}: {error}")))?;
     let refused = inspection.check().err().map(|error| error.to_string());
     let mut text = String::new();

@@ -196,6 +196,10 @@ impl KafkaSink {
                 code if is_refusal(code) => {
                     return Err(ProduceError::Refused(format!("topic {:?}: {error}", output.name)));
                 }
+                Code::UnknownTopic | Code::UnknownTopicOrPartition => {
+                    let text = format!("topic {:?} does not exist: create it, or correct its name", output.name);
+                    return Err(ProduceError::Fatal(Error { text, ..error }));
+                }
                 _ => return Err(ProduceError::Fatal(error)),
             }
         }

@@ -3,7 +3,7 @@
 
 use super::last_good::LastGood;
 use super::plans::{Plans, Refused};
-use super::{LoadError, Module};
+use super::{LoadError, Module, self_test};
 use crate::chain::{Plan, PlanStage};
 use crate::config::Stage;
 use crate::metrics;
@@ -64,7 +64,7 @@ impl Loader {
     /// The folder's modules are broken, and nothing is kept from before.
     // Promise: keep
     pub fn first(&self) -> Result<(Plan, Option<Refused>), Refused> {
-        let refused = match self.read(|module| std::fs::read(self.folder.join(module))) {
+        let refused = match self.read(|module| super::read(&self.folder.join(module))) {
             Ok(files) => match self.build(1, &files, None) {
                 Ok(plan) => {
                     self.keep(&files);
@@ -208,9 +208,9 @@ impl Follower {
             return false;
         }
         self.stamps = stamps;
-        let files = self.loader.read(|module| std::fs::read(self.loader.folder.join(module)));
+        let files = self.loader.read(|module| super::read(&self.loader.folder.join(module)));
         let current = self.plans.current();
-        let attempt: Vec<_> = match &files {
+        let mut attempt: Vec<_> = match &files {
             Ok(files) => self.loader.stages.iter().map(|stage| Some(files[&stage.module].hash.clone())).collect(),
             Err(refused) => vec![Some(refused.module.clone()), None],
         };
@@ -221,6 +221,8 @@ impl Follower {
             self.tried = None;
             return false;
         }
+        // what refused it may have been its self-test records, and those may be what changed
+        attempt.extend(self.loader.stages.iter().map(|stage| self_test::hash(&self.loader.folder, &stage.module)));
         if self.tried.as_ref() == Some(&attempt) {
             return false;
         }

@@ -11,15 +11,24 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+/// The records' file beside a module.
+fn file(module: &str) -> String {
+    format!("{}.selftest.jsonl", module.trim_end_matches(".wasm"))
+}
+
+/// SHA-256 of a module's records, where the folder has some.
+pub fn hash(folder: &Path, module: &str) -> Option<String> {
+    super::read(&folder.join(file(module))).ok().map(|text| super::hash(&text))
+}
+
 /// Runs them, where the folder has some.
 ///
 /// # Errors
 /// The file is no good, or a record of it is rejected or faults.
 // Promise: keep
 pub fn run(folder: &Path, module: &Arc<dyn Module>) -> Result<(), LoadError> {
-    let stem = module.name().trim_end_matches(".wasm");
-    let file = format!("{stem}.selftest.jsonl");
-    let text = match std::fs::read(folder.join(&file)) {
+    let file = file(module.name());
+    let text = match super::read(&folder.join(&file)) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(LoadError::new("self-test", format!("{file}: {error}"))),

@@ -3,7 +3,7 @@
 use crate::worker::handover::Handover;
 use crate::worker::status::{State, StatusBoard};
 use sd_notify::NotifyState;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals as Incoming;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
@@ -43,7 +43,8 @@ pub(super) struct Signals {
 
 impl Signals {
     pub(super) fn install() -> Result<Self, String> {
-        let incoming = Incoming::new([SIGTERM, SIGINT]).map_err(|error| format!("cannot catch signals: {error}"))?;
+        let incoming =
+            Incoming::new([SIGTERM, SIGINT, SIGHUP]).map_err(|error| format!("cannot catch signals: {error}"))?;
         Ok(Self { incoming })
     }
 

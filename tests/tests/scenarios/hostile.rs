@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, ensure};
 use edgemill::modules::hash;
 use edgemill_tests::wait::PATIENCE;
-use edgemill_tests::{Broker, Consumed, Host, Record, modules, scale, wait_for};
+use edgemill_tests::{Broker, Consumed, Host, Record, modules, program, scale, wait_for};
 
 use super::pipeline::{Pipeline, TOP, said, status, stop};
 
@@ -142,5 +142,23 @@ fn promise_bounds_holds_against_every_module_that_fails_while_it_runs_and_others
             assert!(header("message").contains(words), "{guest}: {:?}", header("message"));
         }
     }
+    Ok(())
+}
+
+#[test]
+fn apply_cuts_a_module_that_loops_and_passes_the_other_records() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let module = folder.path().join("poison.wasm");
+    fs::write(&module, modules::hostile("poison")?)?;
+    let ended = program::run([Path::new("apply"), module.as_path()], b"L!\nfine\n")?;
+    ensure!(ended.code == Some(3), "{ended:?}");
+    ensure!(ended.out == b"fine\n" && ended.err.contains("\"timeout\""), "{ended:?}");
+    Ok(())
+}
+
+#[test]
+fn what_is_no_file_is_not_waited_for_as_a_module() -> Result<()> {
+    let ended = program::run(["inspect", "/dev/zero"], b"")?;
+    ensure!(ended.code == Some(2) && ended.err.contains("this is no file"), "{ended:?}");
     Ok(())
 }
