@@ -66,6 +66,7 @@ impl Input {
             input.flat.add(partition, &key, &value, timestamp);
         }
         let mut topics: Vec<&str> = jobs.iter().map(|job| Self::topic(*job)).collect();
+        topics.sort_unstable();
         topics.dedup();
         for topic in topics {
             broker.create_topic(topic, partitions, &TOPIC)?;
