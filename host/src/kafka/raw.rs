@@ -199,6 +199,12 @@ impl Handle {
         Queue::new(self, unsafe { rd::rd_kafka_queue_new(self.rk()) }, None).expect("memory for a queue")
     }
 
+    /// Gives the subscription up, and with it the membership.
+    pub(super) fn unsubscribe(&self) -> Result<(), Error> {
+        // SAFETY: the client is alive
+        check(unsafe { rd::rd_kafka_unsubscribe(self.rk()) })
+    }
+
     /// Begins to leave the group; `queue` must be polled until [`Handle::is_closed`].
     pub(super) fn close(&self, queue: &Queue) -> Result<(), Error> {
         // SAFETY: client and queue are alive

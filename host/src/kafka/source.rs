@@ -26,6 +26,8 @@ const LANES: usize = 16;
 const SEEK: Duration = Duration::from_secs(10);
 /// When lanes are let go of although a commit of theirs failed.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
+/// Between two tries of the last commit, unless something happens.
+const COMMIT_AGAIN: Duration = Duration::from_millis(50);
 const CLOSE: Duration = Duration::from_secs(10);
 
 /// Consumes from Kafka. See [`Source`].
@@ -355,10 +357,14 @@ impl Source for KafkaSource {
         if std::mem::replace(&mut self.closed, true) {
             return;
         }
-        if self.commits.has_failed() {
-            // what stays uncommitted is read again
-            let _ = self.commits.send(&self.handle, &self.events, &mut self.health, Some(LAST_COMMIT));
+        // a rebalance that is under way refuses commits, and is over soon; what stays uncommitted is read again
+        let deadline = Instant::now() + LAST_COMMIT;
+        while self.commits.has_failed() && Instant::now() < deadline {
+            self.serve_events(COMMIT_AGAIN);
+            let left = deadline.saturating_duration_since(Instant::now());
+            let _ = self.commits.send(&self.handle, &self.events, &mut self.health, Some(left));
         }
+        let without_lanes = self.lanes.iter().all(Option::is_none);
         self.lanes.clear();
         self.slots.clear();
         let mut refused = match self.open.take() {
@@ -368,6 +374,11 @@ impl Source for KafkaSource {
                 self.answer_revoked()
             }
         };
+        // librdkafka closes a cooperative member that has no partitions without telling the group, whose next rebalance
+        // then waits until the session times out; only giving the subscription up tells it. Static members stay.
+        if without_lanes && !self.config.static_membership {
+            let _ = self.handle.unsubscribe();
+        }
         // after a fatal error there is nothing to leave
         if self.handle.close(&self.events).is_err() {
             return;
