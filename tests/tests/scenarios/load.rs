@@ -42,9 +42,8 @@ partition = "same-as-input"
 librdkafka = { @producer@ }
 "#;
 
-/// Members hear soon of a rebalance; librdkafka has 3 s. A member that was given its name and ended before it joined is
-/// waited for until its session ends (`docs/operations.md`): soon, too.
-pub(super) const QUICK: &str = r#""session.timeout.ms" = 3000, "heartbeat.interval.ms" = 300"#;
+/// Members hear soon of a rebalance; librdkafka has 3 s. Their sessions are long: who does not leave is waited for.
+pub(super) const QUICK: &str = r#""heartbeat.interval.ms" = 300"#;
 
 /// Two topics of the shared broker, and the group that carries records from one to the other.
 pub(super) struct Line {
