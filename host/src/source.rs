@@ -2,6 +2,7 @@
 
 use crate::batch::Batch;
 use crate::record::{Lane, Partition, Resume};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// How much one batch may hold.
@@ -17,6 +18,14 @@ pub struct BatchLimit {
 pub trait Messages {
     /// Borrows them as columns.
     fn batch(&self) -> Batch<'_>;
+
+    /// Their offsets in the lane, for the ledger. A dead letter that is tried again has another one in its batch: its original's.
+    fn offsets(&self) -> Cow<'_, [i64]>;
+
+    /// How often each was tried before; empty: none ever was.
+    fn tried(&self) -> Cow<'_, [u32]> {
+        Cow::Borrowed(&[])
+    }
 }
 
 /// What a source has for its worker.

@@ -4,30 +4,27 @@
 
 use crate::backoff::Backoff;
 use crate::chain::apply::Chain;
-use crate::ledger::Ledger;
 use crate::metrics::WorkerMetrics;
 use crate::record::{Lane, Offset, Partition};
 use crate::sink::{Settled, Sink, SinkError};
 use crate::source::{BatchLimit, Event, Messages, Source, SourceError};
 use crate::wake::Wake;
 use handover::Handover;
-use stamp::Stamp;
-use status::{LaneStatus, State, StatusBoard};
+use status::{State, StatusBoard};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use submit::Hands;
 
 mod dead_letter;
 pub mod handover;
 mod pass;
+mod publish;
 mod stamp;
 pub mod status;
 mod submit;
 
 /// How long the worker sleeps at the most when nothing happens: due commits and the status wait no longer than this.
 const NAP: Duration = Duration::from_millis(100);
-
-/// How often the status is published.
-const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long a commit that must be waited for may take.
 const COMMIT_WAIT: Duration = Duration::from_secs(5);
@@ -107,32 +104,21 @@ struct LaneBook {
 
 /// See the module.
 pub struct Worker {
-    settings: Settings,
-    parts: Parts,
+    source: Box<dyn Source>,
+    chain: Chain,
+    hands: Hands,
     handover: Arc<Handover>,
     wake: Wake,
     board: StatusBoard,
-    metrics: WorkerMetrics,
-    ledger: Ledger,
     lanes: Vec<LaneBook>,
     /// A batch whose replay was abandoned for the group's protocol.
     postponed: Option<(Lane, Box<dyn Messages>)>,
     settled: Vec<Settled>,
-    stamp: Stamp,
     /// After a delivery failed: no reading before this.
     quiet_until: Option<Instant>,
     delivery_backoff: Backoff,
     next_commit: Instant,
     next_status: Instant,
-    counts: Counts,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Counts {
-    records: u64,
-    rows: u64,
-    failed: u64,
-    restarts: u64,
 }
 
 impl Worker {
@@ -148,27 +134,26 @@ impl Worker {
         let now = Instant::now();
         let number = parts.chain.plan().number;
         board.update(|status| (status.state, status.plan) = (State::Joining, number));
+        let Parts { source, sink, dead_letters, chain } = parts;
+        let next_commit = now + settings.commit_interval;
         Self {
-            parts,
+            source,
+            chain,
+            hands: Hands::new(sink, dead_letters, settings, metrics),
             handover,
             wake,
             board,
-            metrics,
-            ledger: Ledger::default(),
             lanes: Vec::new(),
             postponed: None,
             settled: Vec::new(),
-            stamp: Stamp::default(),
             quiet_until: None,
             delivery_backoff: Backoff::new(
                 Duration::from_millis(200),
                 Duration::from_secs(30),
                 now.elapsed().as_nanos() as u64,
             ),
-            next_commit: now + settings.commit_interval,
-            next_status: now + STATUS_INTERVAL,
-            counts: Counts::default(),
-            settings,
+            next_commit,
+            next_status: now + publish::INTERVAL,
         }
     }
 
@@ -193,7 +178,7 @@ impl Worker {
         while !self.handover.is_ending() {
             self.switch_plan();
             let read = self.may_read();
-            let event = self.parts.source.poll(read)?;
+            let event = self.source.poll(read)?;
             let idle = matches!(event, Event::Idle);
             self.meet(event)?;
             self.settle()?;
@@ -220,18 +205,18 @@ impl Worker {
     fn switch_plan(&mut self) {
         let started = Instant::now();
         let Some(chain) = self.handover.take() else { return };
-        let before = std::mem::replace(&mut self.parts.chain, chain);
-        let number = self.parts.chain.plan().number;
-        self.counts.restarts = 0;
+        let before = std::mem::replace(&mut self.chain, chain);
+        let number = self.chain.plan().number;
+        self.hands.counts.restarts = 0;
         self.lanes.iter_mut().for_each(|book| book.plan_since = None);
         drop(before);
         let pause = started.elapsed();
-        self.metrics.swap_seconds.record(pause);
+        self.hands.metrics.swap_seconds.record(pause);
         self.board.update(|status| {
             status.plan = number;
             status.longest_swap_pause = status.longest_swap_pause.max(pause.as_secs_f64() * 1e3);
         });
-        let chain = self.parts.chain.plan().describe();
+        let chain = self.chain.plan().describe();
         tracing::info!(plan = number, chain, pause_us = pause.as_micros() as u64, "switched plans");
     }
 
@@ -241,15 +226,15 @@ impl Worker {
             return None;
         }
         self.quiet_until = None;
-        let dead_letters_have_room = self.parts.dead_letters.as_ref().is_none_or(|sink| sink.has_room());
-        let reads = self.postponed.is_none() && self.parts.sink.has_room() && dead_letters_have_room;
-        reads.then_some(self.settings.batch)
+        let dead_letters_have_room = self.hands.dead_letters.as_ref().is_none_or(|sink| sink.has_room());
+        let reads = self.postponed.is_none() && self.hands.sink.has_room() && dead_letters_have_room;
+        reads.then_some(self.hands.settings.batch)
     }
 
     fn assign(&mut self, partitions: Vec<Partition>) -> Result<(), WorkerError> {
-        let lanes: Vec<_> = partitions.into_iter().map(|partition| (self.ledger.assign(), partition)).collect();
+        let lanes: Vec<_> = partitions.into_iter().map(|partition| (self.hands.ledger.assign(), partition)).collect();
         if !lanes.is_empty() {
-            self.parts.source.assign(&lanes)?;
+            self.source.assign(&lanes)?;
         }
         for (lane, partition) in lanes {
             tracing::info!(%partition, "lane assigned");
@@ -268,9 +253,9 @@ impl Worker {
             self.commit_and_wait(lanes);
         }
         for &lane in lanes {
-            self.ledger.release(lane);
+            self.hands.ledger.release(lane);
         }
-        self.parts.source.release(lanes)?;
+        self.source.release(lanes)?;
         let (gone, kept) = std::mem::take(&mut self.lanes).into_iter().partition(|book| lanes.contains(&book.lane));
         self.lanes = kept;
         for LaneBook { partition, .. } in gone as Vec<LaneBook> {
@@ -286,7 +271,7 @@ impl Worker {
         let deadline = Instant::now() + limit;
         loop {
             self.settle()?;
-            if lanes.iter().all(|&lane| self.ledger.is_settled(lane)) {
+            if lanes.iter().all(|&lane| self.hands.ledger.is_settled(lane)) {
                 return Ok(());
             }
             if Instant::now() >= deadline {
@@ -301,12 +286,12 @@ impl Worker {
     }
 
     fn commit_and_wait(&mut self, lanes: &[Lane]) {
-        let points: Vec<_> = lanes.iter().filter_map(|&lane| Some((lane, self.ledger.resume(lane)?))).collect();
+        let points: Vec<_> = lanes.iter().filter_map(|&lane| Some((lane, self.hands.ledger.resume(lane)?))).collect();
         if points.is_empty() {
             return;
         }
-        let result = self.parts.source.commit(&points, Some(COMMIT_WAIT));
-        self.metrics.commit(result.is_ok());
+        let result = self.source.commit(&points, Some(COMMIT_WAIT));
+        self.hands.metrics.commit(result.is_ok());
         if let Err(error) = result {
             tracing::warn!(error, "not committed; what was delivered since the last commit will be done again");
         }
@@ -317,32 +302,32 @@ impl Worker {
         if now < self.next_commit {
             return;
         }
-        self.next_commit = now + self.settings.commit_interval;
-        let points = self.ledger.take_moved();
+        self.next_commit = now + self.hands.settings.commit_interval;
+        let points = self.hands.ledger.take_moved();
         if points.is_empty() {
             return;
         }
-        let result = self.parts.source.commit(&points, None);
-        self.metrics.commit(result.is_ok());
+        let result = self.source.commit(&points, None);
+        self.hands.metrics.commit(result.is_ok());
         if let Err(error) = result {
             tracing::warn!(error, "not committed; tried again with the next");
-            points.iter().for_each(|(lane, _)| self.ledger.uncommit(*lane));
+            points.iter().for_each(|(lane, _)| self.hands.ledger.uncommit(*lane));
         }
     }
 
     /// Takes the sinks' word for what is durable.
     fn settle(&mut self) -> Result<(), WorkerError> {
         let mut settled = std::mem::take(&mut self.settled);
-        self.parts.sink.poll(&mut settled)?;
-        if let Some(dead_letters) = &mut self.parts.dead_letters {
+        self.hands.sink.poll(&mut settled)?;
+        if let Some(dead_letters) = &mut self.hands.dead_letters {
             dead_letters.poll(&mut settled)?;
         }
         for settled in settled.drain(..) {
             match settled {
                 Settled::Delivered(span, rows) => {
-                    self.metrics.delivered.increment(u64::from(rows));
+                    self.hands.metrics.delivered.increment(u64::from(rows));
                     self.delivery_backoff.reset();
-                    self.ledger.settle(span, rows);
+                    self.hands.ledger.settle(span, rows);
                 }
                 Settled::Failed { span, refused, message } => self.reread(span.lane, refused, &message)?,
             }
@@ -355,8 +340,8 @@ impl Worker {
     // Promise: order
     fn reread(&mut self, lane: Lane, refused: bool, message: &str) -> Result<(), WorkerError> {
         // the first failure of a lane rewinds it; the others of that time belong to an older epoch
-        let Some((again, resume)) = self.ledger.rewind(lane) else { return Ok(()) };
-        self.metrics.rewinds.increment(1);
+        let Some((again, resume)) = self.hands.ledger.rewind(lane) else { return Ok(()) };
+        self.hands.metrics.rewinds.increment(1);
         let Some(book) = self.lanes.iter_mut().find(|book| book.lane == lane) else { return Ok(()) };
         book.lane = again;
         if refused {
@@ -369,13 +354,13 @@ impl Worker {
         if self.postponed.as_ref().is_some_and(|(postponed, _)| *postponed == lane) {
             self.postponed = None;
         }
-        Ok(self.parts.source.rewind(again, resume)?)
+        Ok(self.source.rewind(again, resume)?)
     }
 
     /// Goes on with a batch that was put aside, once the group's protocol has been served. False: there was none.
     fn resume_postponed(&mut self) -> Result<bool, WorkerError> {
         match self.postponed.take() {
-            Some((lane, messages)) if self.ledger.holds(lane) => self.pass(lane, messages).map(|()| true),
+            Some((lane, messages)) if self.hands.ledger.holds(lane) => self.pass(lane, messages).map(|()| true),
             Some(_) => Ok(true),
             None => Ok(false),
         }
@@ -386,53 +371,14 @@ impl Worker {
     fn end(&mut self) {
         self.board.update(|status| status.state = State::Draining);
         let lanes: Vec<_> = self.lanes.iter().map(|book| book.lane).collect();
-        if let Err(error) = self.drain(&lanes, self.settings.grace) {
+        if let Err(error) = self.drain(&lanes, self.hands.settings.grace) {
             tracing::warn!(error = %error, "draining failed; what is not committed will be done again");
         }
         self.commit_and_wait(&lanes);
         self.postponed = None;
-        self.parts.source.close();
+        self.source.close();
         self.publish(Duration::from_secs(1));
         self.board.update(|status| status.state = State::Ended);
-    }
-
-    fn publish_when_due(&mut self) {
-        let now = Instant::now();
-        if now >= self.next_status {
-            let since = now.saturating_duration_since(self.next_status) + STATUS_INTERVAL;
-            self.next_status = now + STATUS_INTERVAL;
-            self.publish(since);
-        }
-    }
-
-    fn publish(&mut self, since: Duration) {
-        let positions = self.parts.source.positions();
-        let lanes: Vec<_> = self.lanes.iter().map(|book| self.lane_status(book, &positions)).collect();
-        for lane in &lanes {
-            if let (Some(next), Some(end)) = (lane.next, lane.end) {
-                self.metrics.lag(&lane.partition.topic, lane.partition.number, (end - next).max(0));
-            }
-        }
-        self.metrics.guest_memory.set(self.parts.chain.memory() as f64);
-        let counts = self.counts;
-        let seconds = since.as_secs_f64().max(0.001);
-        self.board.update(|status| {
-            status.lanes = lanes;
-            status.records_per_second = counts.records.saturating_sub(status.records) as f64 / seconds;
-            status.rows_per_second = counts.rows.saturating_sub(status.rows) as f64 / seconds;
-            (status.records, status.rows, status.failed) = (counts.records, counts.rows, counts.failed);
-        });
-    }
-
-    fn lane_status(&self, book: &LaneBook, positions: &[crate::source::Position]) -> LaneStatus {
-        let position = positions.iter().find(|position| position.lane == book.lane);
-        LaneStatus {
-            partition: book.partition.clone(),
-            next: position.and_then(|position| position.next),
-            end: position.and_then(|position| position.end),
-            resume: self.ledger.resume(book.lane).map(|resume| resume.0),
-            plan_since: book.plan_since,
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::dead_letter::{DeadLetters, Sender};
 use super::stamp::Stamp;
-use super::{Counts, Settings, WorkerError};
+use super::{Settings, WorkerError};
 use crate::batch::Batch;
 use crate::chain::Plan;
 use crate::chain::apply::Applied;
@@ -12,17 +12,53 @@ use crate::policy::{Action, Class, Failure};
 use crate::record::{Lane, Offset, Span};
 use crate::route::Route;
 use crate::sink::Sink;
+use crate::source::Messages;
+use std::borrow::Cow;
+use std::ops::Range;
 
-/// The parts of a worker that a batch's results meet, apart from the chain that they borrow from.
-pub(super) struct Hands<'w> {
-    pub(super) sink: &'w mut Box<dyn Sink>,
-    pub(super) dead_letters: &'w mut Option<Box<dyn Sink>>,
-    pub(super) ledger: &'w mut Ledger,
-    pub(super) metrics: &'w WorkerMetrics,
-    pub(super) settings: &'w Settings,
-    pub(super) counts: &'w mut Counts,
-    pub(super) plan: &'w Plan,
-    pub(super) stamp: &'w mut Stamp,
+/// Records on their way, and what only the worker knows of them.
+pub(super) struct Taken<'a> {
+    /// What the chain sees.
+    pub(super) batch: Batch<'a>,
+    /// Their offsets in the lane, for the ledger.
+    pub(super) offsets: Cow<'a, [i64]>,
+    /// How often each was tried before; empty: never.
+    pub(super) tried: Cow<'a, [u32]>,
+}
+
+impl<'a> Taken<'a> {
+    pub(super) fn new(messages: &'a dyn Messages) -> Self {
+        Self { batch: messages.batch(), offsets: messages.offsets(), tried: messages.tried() }
+    }
+
+    pub(super) fn slice(&self, range: Range<usize>) -> Taken<'_> {
+        let tried = if self.tried.is_empty() { &[] } else { &self.tried[range.clone()] };
+        Taken {
+            batch: self.batch.slice(range.clone()),
+            offsets: Cow::Borrowed(&self.offsets[range]),
+            tried: Cow::Borrowed(tried),
+        }
+    }
+}
+
+/// What a worker counts itself.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub(super) records: u64,
+    pub(super) rows: u64,
+    pub(super) failed: u64,
+    pub(super) restarts: u64,
+}
+
+/// The part of a worker that a batch's results meet, apart from the chain that they borrow from.
+pub(super) struct Hands {
+    pub(super) sink: Box<dyn Sink>,
+    pub(super) dead_letters: Option<Box<dyn Sink>>,
+    pub(super) ledger: Ledger,
+    pub(super) settings: Settings,
+    pub(super) metrics: WorkerMetrics,
+    pub(super) counts: Counts,
+    stamp: Stamp,
 }
 
 /// How far a batch was handed over.
@@ -33,44 +69,58 @@ pub(super) enum Handed {
     UpTo(Failure),
 }
 
-impl Hands<'_> {
+impl Hands {
+    pub(super) fn new(
+        sink: Box<dyn Sink>,
+        dead_letters: Option<Box<dyn Sink>>,
+        settings: Settings,
+        metrics: WorkerMetrics,
+    ) -> Self {
+        let (ledger, counts, stamp) = (Ledger::default(), Counts::default(), Stamp::default());
+        Self { sink, dead_letters, ledger, settings, metrics, counts, stamp }
+    }
+
     /// Submits rows and dead letters. The span settles when all of them are durable.
     // Promise: commit
     pub(super) fn submit(
         &mut self,
+        plan: &Plan,
         lane: Lane,
-        batch: &Batch<'_>,
+        taken: &Taken<'_>,
         applied: Applied<'_>,
     ) -> Result<Handed, WorkerError> {
         let Applied { rows, origins, routes, mut failures } = applied;
-        let stop = failures.iter().position(|failure| self.plan.action(failure) == Action::Stop);
+        let stop = failures.iter().position(|failure| plan.action(failure) == Action::Stop);
         let stop = stop.map(|at| failures.drain(at..).next().expect("the position is in range"));
-        let end = stop.as_ref().map_or(batch.len(), |failure| failure.origin as usize);
+        let end = stop.as_ref().map_or(taken.offsets.len(), |failure| failure.origin as usize);
         if let Some(last) = end.checked_sub(1) {
-            let Some(span) = self.ledger.open(lane, Offset(batch.offsets[last])) else { return Ok(Handed::All) };
+            let Some(span) = self.ledger.open(lane, Offset(taken.offsets[last])) else { return Ok(Handed::All) };
             let kept = origins.partition_point(|&origin| (origin as usize) < end);
             let refused = match kept < rows.len() {
-                true => self.submit_rows(span, &rows.slice(0..kept), routes.get(..kept).unwrap_or(&[]), &origins)?,
-                false => self.submit_rows(span, &rows, &routes, &origins)?,
+                true => {
+                    self.submit_rows(plan, span, &rows.slice(0..kept), routes.get(..kept).unwrap_or(&[]), &origins)?
+                }
+                false => self.submit_rows(plan, span, &rows, &routes, &origins)?,
             };
-            if let Some(failure) = refused.iter().find(|failure| self.plan.action(failure) == Action::Stop) {
+            if let Some(failure) = refused.iter().find(|failure| plan.action(failure) == Action::Stop) {
                 // rows behind it are already on their way: give the lane's open work up, so that none of it is committed
                 self.ledger.rewind(lane);
-                self.count(failure, Action::Stop);
+                self.count(plan, failure, Action::Stop);
                 return Ok(Handed::UpTo(failure.clone()));
             }
             failures.extend(refused);
-            self.submit_failures(span, batch, failures)?;
+            self.submit_failures(plan, span, taken, failures)?;
             self.ledger.settle(span, 1);
         }
         let Some(failure) = stop else { return Ok(Handed::All) };
-        self.count(&failure, Action::Stop);
+        self.count(plan, &failure, Action::Stop);
         Ok(Handed::UpTo(failure))
     }
 
     /// Hands rows to the sink; what it refuses at once comes back as failures of their records.
     fn submit_rows(
         &mut self,
+        plan: &Plan,
         span: Span,
         rows: &Batch<'_>,
         routes: &[Route],
@@ -81,14 +131,14 @@ impl Hands<'_> {
         }
         let mut refused = Vec::new();
         match self.settings.stamp {
-            true => self.sink.submit(span, &self.stamp.rows(rows, self.plan), routes, &mut refused)?,
+            true => self.sink.submit(span, &self.stamp.rows(rows, plan), routes, &mut refused)?,
             false => self.sink.submit(span, rows, routes, &mut refused)?,
         }
         self.ledger.expect(span, (rows.len() - refused.len()) as u32);
         self.counts.rows += rows.len() as u64;
         self.metrics.rows.increment(rows.len() as u64);
         let failure =
-            |refusal: crate::sink::Refusal| refused_by_sink(self.plan, origins[refusal.row as usize], refusal.message);
+            |refusal: crate::sink::Refusal| refused_by_sink(plan, origins[refusal.row as usize], refusal.message);
         let mut failures: Vec<_> = refused.into_iter().map(failure).collect();
         failures.dedup_by_key(|failure| failure.origin);
         Ok(failures)
@@ -97,16 +147,18 @@ impl Hands<'_> {
     /// Counts failures and sends the dead letters among them.
     pub(super) fn submit_failures(
         &mut self,
+        plan: &Plan,
         span: Span,
-        batch: &Batch<'_>,
+        taken: &Taken<'_>,
         failures: Vec<Failure>,
     ) -> Result<(), WorkerError> {
+        let batch = &taken.batch;
+        failures.iter().for_each(|failure| self.count(plan, failure, plan.action(failure)));
         let (pipeline, host) = (self.settings.pipeline.as_str(), self.settings.host.as_str());
-        let sender = Sender { pipeline, host, plan: self.plan };
+        let sender = Sender { pipeline, host, plan };
         let mut letters = DeadLetters::default();
         for failure in &failures {
-            let action = self.plan.action(failure);
-            self.count(failure, action);
+            let action = plan.action(failure);
             if action == Action::DeadLetter {
                 letters.add(&sender, batch, failure);
             }
@@ -117,7 +169,7 @@ impl Hands<'_> {
         let rows = letters.rows(batch);
         let routes = vec![Route::DEAD_LETTER; rows.len()];
         let mut refused = Vec::new();
-        match self.dead_letters {
+        match &mut self.dead_letters {
             Some(sink) => sink.submit(span, &rows, &routes, &mut refused)?,
             None => self.sink.submit(span, &rows, &routes, &mut refused)?,
         }
@@ -131,9 +183,16 @@ impl Hands<'_> {
         }
     }
 
-    fn count(&mut self, failure: &Failure, action: Action) {
+    /// Counts a batch that was handed over.
+    pub(super) fn count_taken(&mut self, batch: &Batch<'_>) {
+        self.counts.records += batch.len() as u64;
+        self.metrics.records.increment(batch.len() as u64);
+        self.metrics.bytes.increment(batch.size() as u64);
+    }
+
+    fn count(&mut self, plan: &Plan, failure: &Failure, action: Action) {
         self.counts.failed += 1;
-        let module = self.plan.stages.get(failure.stage).map_or("", |stage| stage.module.name());
+        let module = plan.stages.get(failure.stage).map_or("", |stage| stage.module.name());
         self.metrics.failure(module, failure.class, action);
     }
 }

@@ -43,6 +43,10 @@ fn world(shared: &Shared) -> std::sync::MutexGuard<'_, World> {
 struct FakeMessages(Vec<(i64, Vec<u8>)>);
 
 impl Messages for FakeMessages {
+    fn offsets(&self) -> std::borrow::Cow<'_, [i64]> {
+        self.0.iter().map(|record| record.0).collect()
+    }
+
     fn batch(&self) -> Batch<'_> {
         Batch {
             topic: "in",

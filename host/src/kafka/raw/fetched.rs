@@ -224,6 +224,10 @@ impl Fetched {
 }
 
 impl Messages for Fetched {
+    fn offsets(&self) -> Cow<'_, [i64]> {
+        Cow::Borrowed(&self.offsets)
+    }
+
     fn batch(&self) -> Batch<'_> {
         Batch {
             topic: &self.topic,
