@@ -122,6 +122,8 @@ pub enum LogFormat {
 pub struct Pipeline {
     /// Its name: ASCII letters, digits, `-`, `_`.
     pub name: String,
+    /// What is promised about repeats.
+    pub delivery: Delivery,
     /// Members of the group that this host starts.
     pub workers: usize,
     /// How much a batch may hold.
@@ -138,6 +140,15 @@ pub struct Pipeline {
     pub sink: Sink,
     /// Where failed records go; there is one where any policy says `dead-letter`.
     pub dead_letter: Option<DeadLetter>,
+}
+
+/// What is promised about repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// After a failure, what was not committed is delivered again.
+    AtLeastOnce,
+    /// Rows, dead letters and offsets become visible together, in transactions of the sink.
+    ExactlyOnce,
 }
 
 /// How to reach a Kafka cluster.

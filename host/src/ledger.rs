@@ -62,6 +62,15 @@ impl Ledger {
         Some((Lane { slot: lane.slot, epoch: book.epoch }, resume))
     }
 
+    /// Gives up everything of a lane that is not marked as committed, to read it again from there; `None` means from where
+    /// the assignment began. The lane continues under a new epoch.
+    // Promise: once
+    pub fn void(&mut self, lane: Lane) -> Option<(Lane, Option<Resume>)> {
+        let book = self.book(lane)?;
+        book.resume = book.committed;
+        self.rewind(lane)
+    }
+
     /// Opens the span of a batch that ends with `last`, waiting for one settlement: the caller's own, see [`Ledger::expect`].
     pub fn open(&mut self, lane: Lane, last: Offset) -> Option<Span> {
         let book = self.book(lane)?;
@@ -99,18 +108,27 @@ impl Ledger {
         self.lanes.get(lane.slot as usize).is_none_or(|book| book.epoch != lane.epoch || book.open.is_empty())
     }
 
-    /// Resume points that moved since they were last handed out here, for committing.
-    pub fn take_moved(&mut self) -> Vec<(Lane, Resume)> {
-        let books = self.lanes.iter_mut().enumerate().filter(|(_, book)| book.held && book.resume != book.committed);
-        books
-            .filter_map(|(slot, book)| {
-                book.committed = book.resume;
-                Some((Lane { slot: slot as u32, epoch: book.epoch }, book.resume?))
-            })
-            .collect()
+    /// Whether nothing of any lane is open.
+    pub fn is_all_settled(&self) -> bool {
+        self.lanes.iter().all(|book| book.open.is_empty())
     }
 
-    /// Hands a resume point out again at the next [`Ledger::take_moved`], after a commit that failed.
+    /// Resume points that moved since they were last marked as committed.
+    pub fn moved(&self) -> Vec<(Lane, Resume)> {
+        let books = self.lanes.iter().enumerate().filter(|(_, book)| book.held && book.resume != book.committed);
+        books.filter_map(|(slot, book)| Some((Lane { slot: slot as u32, epoch: book.epoch }, book.resume?))).collect()
+    }
+
+    /// Marks resume points as committed.
+    pub fn mark(&mut self, points: &[(Lane, Resume)]) {
+        for (lane, resume) in points {
+            if let Some(book) = self.book(*lane) {
+                book.committed = Some(*resume);
+            }
+        }
+    }
+
+    /// Hands a resume point out again by the next [`Ledger::moved`], after a commit that failed.
     pub fn uncommit(&mut self, lane: Lane) {
         if let Some(book) = self.book(lane) {
             book.committed = None;
@@ -143,7 +161,7 @@ mod tests {
         assert_eq!(again.slot, lost.slot);
         ledger.open(again, Offset(4)).expect("the lane is held");
         ledger.settle(span, 1);
-        assert_eq!(ledger.take_moved(), []);
+        assert_eq!(ledger.moved(), []);
         assert!(ledger.open(lost, Offset(10)).is_none());
     }
 
@@ -159,6 +177,26 @@ mod tests {
         ledger.settle(second, 1);
         assert_eq!(ledger.resume(lane), Some(Resume(10)));
         assert!(ledger.is_settled(lane));
+    }
+
+    #[test]
+    fn a_voided_lane_starts_at_what_was_marked_and_not_at_what_was_settled() {
+        let mut ledger = Ledger::default();
+        let lane = ledger.assign();
+        let settled = |ledger: &mut Ledger, lane, last| {
+            let span = ledger.open(lane, Offset(last)).expect("the lane is held");
+            ledger.settle(span, 1);
+        };
+        settled(&mut ledger, lane, 4);
+        let (lane, resume) = ledger.void(lane).expect("the lane is held");
+        assert_eq!(resume, None);
+        settled(&mut ledger, lane, 4);
+        ledger.mark(&ledger.moved());
+        settled(&mut ledger, lane, 9);
+        assert_eq!(ledger.moved(), [(lane, Resume(10))]);
+        let (lane, resume) = ledger.void(lane).expect("the lane is held");
+        assert_eq!((resume, ledger.resume(lane)), (Some(Resume(5)), Some(Resume(5))));
+        assert_eq!(ledger.moved(), []);
     }
 
     proptest! {

@@ -13,6 +13,7 @@ const BATCH_SECONDS: &str = "edgemill_chain_seconds";
 const RESTARTS: &str = "edgemill_instance_restarts_total";
 const SWAP_SECONDS: &str = "edgemill_swap_pause_seconds";
 const COMMITS: &str = "edgemill_commits_total";
+const TRANSACTION_SECONDS: &str = "edgemill_transaction_end_seconds";
 const REWINDS: &str = "edgemill_rewinds_total";
 const LAG: &str = "edgemill_lag_records";
 const GUEST_MEMORY: &str = "edgemill_guest_memory_bytes";
@@ -30,7 +31,12 @@ pub fn describe() {
     describe_histogram!(BATCH_SECONDS, Unit::Seconds, "time that a batch spent in the chain");
     describe_counter!(RESTARTS, "instances replaced after a fault");
     describe_histogram!(SWAP_SECONDS, Unit::Seconds, "time that a worker stood still to switch plans");
-    describe_counter!(COMMITS, "commits of resume points, by result");
+    describe_counter!(COMMITS, "commits of resume points, and transactions, by result");
+    describe_histogram!(
+        TRANSACTION_SECONDS,
+        Unit::Seconds,
+        "time that a worker waited for a transaction to be committed"
+    );
     describe_counter!(REWINDS, "lanes read again after a delivery failed");
     describe_gauge!(LAG, "records between the next one to read and the end of the partition, by partition");
     describe_gauge!(GUEST_MEMORY, Unit::Bytes, "memory of a worker's live instances");
@@ -57,6 +63,8 @@ pub struct WorkerMetrics {
     pub restarts: Counter,
     /// Time to switch plans.
     pub swap_seconds: Histogram,
+    /// Time to commit a transaction.
+    pub transaction_seconds: Histogram,
     /// Lanes read again.
     pub rewinds: Counter,
     /// Memory of live instances.
@@ -76,6 +84,7 @@ impl WorkerMetrics {
             batch_seconds: histogram!(BATCH_SECONDS, labels()),
             restarts: counter!(RESTARTS, labels()),
             swap_seconds: histogram!(SWAP_SECONDS, labels()),
+            transaction_seconds: histogram!(TRANSACTION_SECONDS, labels()),
             rewinds: counter!(REWINDS, labels()),
             guest_memory: gauge!(GUEST_MEMORY, labels()),
             pipeline: p.clone(),

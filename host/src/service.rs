@@ -4,7 +4,7 @@
 use crate::admin::{self, PipelineView, View};
 use crate::backoff::Backoff;
 use crate::chain::apply::Chain;
-use crate::config::{Config, Pipeline, Sink as SinkConfig, Stage};
+use crate::config::{Config, Delivery, KafkaSource as SourceConfig, Pipeline, Sink as SinkConfig, Stage};
 use crate::kafka::{Identity, KafkaSink, KafkaSource};
 use crate::metrics::{self, WorkerMetrics};
 use crate::modules::last_good::LastGood;
@@ -33,6 +33,9 @@ const RESTART: (Duration, Duration) = (Duration::from_millis(500), Duration::fro
 
 /// A worker that lived this long begins with short waits again.
 const SETTLED: Duration = Duration::from_secs(60);
+
+/// A worker that another one drove out so often, each time soon after it began, has a namesake.
+const FENCED: u32 = 5;
 
 /// Why a run ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -264,6 +267,12 @@ fn refused(pipeline: &Pipeline) -> Action {
     }
 }
 
+/// How long the group waits for a member that is busy, for instance with draining: `max.poll.interval.ms`.
+fn patience(source: &SourceConfig) -> Duration {
+    let given = source.client.options.get("max.poll.interval.ms").and_then(|value| value.parse().ok());
+    Duration::from_millis(given.unwrap_or(300_000))
+}
+
 /// The destinations that a pipeline's modules may name.
 fn routes(pipeline: &Pipeline) -> Routes {
     match &pipeline.sink {
@@ -289,21 +298,25 @@ impl Life {
         let span = tracing::info_span!("worker", pipeline = self.pipeline.name, worker = self.number);
         let _entered = span.enter();
         let mut backoff = Backoff::new(RESTART.0, RESTART.1, self.number as u64 + u64::from(std::process::id()));
+        let mut fenced = 0;
         loop {
             let born = Instant::now();
             let lived = catch_unwind(AssertUnwindSafe(|| self.live_once()));
-            let message = match lived {
-                Ok(Ok(())) => return Ok(()),
-                Ok(Err(WorkerError::End(message))) => {
-                    self.board.update(|status| (status.state, status.failure) = (State::Ended, Some(message.clone())));
-                    return Err(format!("pipeline {}: {message}", self.pipeline.name));
-                }
-                Ok(Err(WorkerError::Anew(message))) => message,
-                Err(_) => "the worker panicked; this is a bug of edgemill's".to_owned(),
-            };
             if born.elapsed() > SETTLED {
                 backoff.reset();
+                fenced = 0;
             }
+            let message = match lived {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(WorkerError::End(message))) => return Err(self.end(&message)),
+                Ok(Err(WorkerError::Anew(message))) => message,
+                Ok(Err(WorkerError::Fenced(message))) if fenced + 1 < FENCED => {
+                    fenced += 1;
+                    message
+                }
+                Ok(Err(WorkerError::Fenced(message))) => return Err(self.end(&self.duplicate(&message))),
+                Err(_) => "the worker panicked; this is a bug of edgemill's".to_owned(),
+            };
             let wait = backoff.next_wait();
             metrics::worker_restarted(&self.pipeline.name);
             tracing::warn!(error = message, wait_ms = wait.as_millis() as u64, "the worker is made anew");
@@ -321,6 +334,19 @@ impl Life {
         }
     }
 
+    fn end(&self, message: &str) -> String {
+        self.board.update(|status| (status.state, status.failure) = (State::Ended, Some(message.to_owned())));
+        format!("pipeline {}: {message}", self.pipeline.name)
+    }
+
+    fn duplicate(&self, message: &str) -> String {
+        format!(
+            "{message}; that is {FENCED} times: another host has the same name, {:?}, in the same group, and its worker {} works \
+             under the same id; give every host a name of its own, `host = \"…\"`",
+            self.host, self.number
+        )
+    }
+
     fn live_once(&self) -> Result<(), WorkerError> {
         // a plan that waits to be handed over is older than, or the same as, the one taken here
         drop(self.handover.take());
@@ -336,8 +362,10 @@ impl Life {
             host: self.host.clone(),
             batch: self.pipeline.batch,
             stamp: self.pipeline.stamp,
+            exactly_once: self.pipeline.delivery == Delivery::ExactlyOnce,
             commit_interval: self.pipeline.commit_interval,
             grace: self.grace,
+            revocation: self.grace.min(patience(&self.pipeline.source) / 2),
         };
         let metrics = WorkerMetrics::new(&self.pipeline.name, self.number);
         Worker::new(settings, parts, self.handover.clone(), self.wake.clone(), self.board.clone(), metrics).run()
@@ -354,6 +382,11 @@ impl Life {
         let wake = || self.wake.clone();
         if let SinkConfig::Kafka(kafka) = &self.pipeline.sink {
             let same = dead_letter.filter(|letter| letter.client == kafka.client).map(|letter| letter.topic.as_str());
+            if self.pipeline.delivery == Delivery::ExactlyOnce {
+                let (group, mut go_on) = (&self.pipeline.source.group, || !self.handover.is_ending());
+                let sink = KafkaSink::transactional(kafka, routes, same, identity, group, wake(), &mut go_on)?;
+                return Ok((Box::new(sink), None));
+            }
             if same.is_some() || dead_letter.is_none() {
                 return Ok((Box::new(KafkaSink::new(kafka, routes, same, identity, wake())?), None));
             }

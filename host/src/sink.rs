@@ -1,7 +1,7 @@
 //! Port: where rows go. Owned by one worker.
 
 use crate::batch::Batch;
-use crate::record::Span;
+use crate::record::{Partition, Resume, Span};
 use crate::route::Route;
 
 pub mod stdout;
@@ -41,6 +41,9 @@ pub enum SinkError {
     /// The sink is of no use any more: the worker is made anew, and its lanes are read again.
     #[error("{0}")]
     Anew(String),
+    /// Another program works under the same id: as `Anew`, but not for ever.
+    #[error("{0}")]
+    Fenced(String),
 }
 
 /// A destination. No call blocks.
@@ -66,4 +69,48 @@ pub trait Sink {
     /// # Errors
     /// See [`SinkError`].
     fn poll(&mut self, settled: &mut Vec<Settled>) -> Result<(), SinkError>;
+
+    /// The sink's transactions, where rows are delivered in them.
+    fn transactions(&mut self) -> Option<&mut dyn Transactions> {
+        None
+    }
+}
+
+/// How the end of a transaction went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It is over.
+    Yes,
+    /// It is not known yet: call again, with the same arguments.
+    NotYet,
+    /// It cannot be committed: abort it. Why, for a person.
+    Abort(String),
+}
+
+/// Rows, dead letters and offsets that become visible together, or never. A transaction begins with the first row.
+/// Calls block for a fraction of a second at the most.
+pub trait Transactions {
+    /// Whether rows were handed over since the last one ended.
+    fn is_open(&self) -> bool;
+
+    /// Whether it holds as much as one should.
+    fn is_large(&self) -> bool;
+
+    /// Whether it is so old that the cluster will soon end it by itself.
+    fn is_old(&self) -> bool;
+
+    /// Commits everything that was handed over, and with it a group's resume points; `member` is [`Source::member`]'s.
+    /// All rows must have been settled.
+    ///
+    /// [`Source::member`]: crate::source::Source::member
+    ///
+    /// # Errors
+    /// See [`SinkError`].
+    fn commit(&mut self, points: &[(Partition, Resume)], member: &[u8]) -> Result<Ended, SinkError>;
+
+    /// Gives everything up that was handed over. What is told of its rows from here on has no meaning.
+    ///
+    /// # Errors
+    /// See [`SinkError`].
+    fn abort(&mut self) -> Result<Ended, SinkError>;
 }

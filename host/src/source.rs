@@ -67,6 +67,9 @@ pub enum SourceError {
     /// The consumer is of no use any more: the worker is made anew.
     #[error("{0}")]
     Anew(String),
+    /// Another program works under the same id: as `Anew`, but not for ever.
+    #[error("{0}")]
+    Fenced(String),
 }
 
 /// A consumer. No call blocks, but where it says so.
@@ -103,6 +106,9 @@ pub trait Source {
     /// # Errors
     /// Why they are not committed; for a later try, since committing is repeated with every move.
     fn commit(&mut self, points: &[(Lane, Resume)], wait: Option<Duration>) -> Result<(), String>;
+
+    /// Who this consumer is in its group, for whoever commits its offsets in a transaction; none without a group.
+    fn member(&self) -> Option<Vec<u8>>;
 
     /// How far each lane is, from what is known locally.
     fn positions(&self) -> Vec<Position>;

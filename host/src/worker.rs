@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use submit::Hands;
 
+mod commit;
 mod dead_letter;
 pub mod handover;
 mod pass;
@@ -26,12 +27,6 @@ mod submit;
 /// How long the worker sleeps at the most when nothing happens: due commits and the status wait no longer than this.
 const NAP: Duration = Duration::from_millis(100);
 
-/// How long a commit that must be waited for may take.
-const COMMIT_WAIT: Duration = Duration::from_secs(5);
-
-/// How long lanes that the group takes may be drained: well below `max.poll.interval.ms`.
-const REVOCATION_DRAIN: Duration = Duration::from_secs(20);
-
 /// Why a worker ended before it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
@@ -41,6 +36,9 @@ pub enum WorkerError {
     /// The worker is made anew, after a while.
     #[error("{0}")]
     Anew(String),
+    /// Another program works under the same id: as `Anew`, but not for ever.
+    #[error("{0}")]
+    Fenced(String),
 }
 
 impl From<SourceError> for WorkerError {
@@ -48,6 +46,7 @@ impl From<SourceError> for WorkerError {
         match error {
             SourceError::End(message) => WorkerError::End(message),
             SourceError::Anew(message) => WorkerError::Anew(message),
+            SourceError::Fenced(message) => WorkerError::Fenced(message),
         }
     }
 }
@@ -57,6 +56,7 @@ impl From<SinkError> for WorkerError {
         match error {
             SinkError::End(message) => WorkerError::End(message),
             SinkError::Anew(message) => WorkerError::Anew(message),
+            SinkError::Fenced(message) => WorkerError::Fenced(message),
         }
     }
 }
@@ -84,10 +84,14 @@ pub struct Settings {
     pub batch: BatchLimit,
     /// Whether rows carry the modules that made them in a header.
     pub stamp: bool,
+    /// Whether rows and resume points are committed together, in transactions of the sink.
+    pub exactly_once: bool,
     /// How often resume points are committed.
     pub commit_interval: Duration,
     /// How long draining may take at the end.
     pub grace: Duration,
+    /// How long it may take when lanes are revoked: the group must not lose patience.
+    pub revocation: Duration,
 }
 
 /// What the worker keeps of a lane besides its ledger.
@@ -98,6 +102,8 @@ struct LaneBook {
     plan_since: Option<Offset>,
     /// Up to this offset a row was refused after it was handed over: records go one by one until then.
     careful_to: Option<Offset>,
+    /// In a transaction that was aborted for it, the row of this record was refused, and why.
+    refused: Option<(Offset, String)>,
     /// The last offset handed to the chain.
     last: Option<Offset>,
 }
@@ -118,6 +124,8 @@ pub struct Worker {
     quiet_until: Option<Instant>,
     delivery_backoff: Backoff,
     next_commit: Instant,
+    /// Nothing is read until the transaction has ended.
+    closing: bool,
     next_status: Instant,
 }
 
@@ -153,6 +161,7 @@ impl Worker {
                 now.elapsed().as_nanos() as u64,
             ),
             next_commit,
+            closing: false,
             next_status: now + publish::INTERVAL,
         }
     }
@@ -165,10 +174,11 @@ impl Worker {
         let result = self.work();
         match result {
             Ok(()) | Err(WorkerError::End(_)) => self.end(),
-            // what was settled need not be done again
-            Err(WorkerError::Anew(_)) => {
-                let lanes: Vec<_> = self.lanes.iter().map(|book| book.lane).collect();
-                self.commit_and_wait(&lanes);
+            // what was settled need not be done again; a transaction is over with its producer
+            Err(WorkerError::Anew(_) | WorkerError::Fenced(_)) if self.hands.settings.exactly_once => {}
+            Err(WorkerError::Anew(_) | WorkerError::Fenced(_)) => {
+                let lanes = self.held();
+                let _ = self.commit_and_wait(&lanes);
             }
         }
         result
@@ -185,7 +195,7 @@ impl Worker {
             if idle && !self.resume_postponed()? {
                 self.wake.wait(NAP);
             }
-            self.commit_when_due();
+            self.commit_when_due()?;
             self.publish_when_due();
         }
         Ok(())
@@ -227,7 +237,7 @@ impl Worker {
         }
         self.quiet_until = None;
         let dead_letters_have_room = self.hands.dead_letters.as_ref().is_none_or(|sink| sink.has_room());
-        let reads = self.postponed.is_none() && self.hands.sink.has_room() && dead_letters_have_room;
+        let reads = !self.closing && self.postponed.is_none() && self.hands.sink.has_room() && dead_letters_have_room;
         reads.then_some(self.hands.settings.batch)
     }
 
@@ -238,7 +248,14 @@ impl Worker {
         }
         for (lane, partition) in lanes {
             tracing::info!(%partition, "lane assigned");
-            self.lanes.push(LaneBook { lane, partition, plan_since: None, careful_to: None, last: None });
+            self.lanes.push(LaneBook {
+                lane,
+                partition,
+                plan_since: None,
+                careful_to: None,
+                refused: None,
+                last: None,
+            });
         }
         self.board.update(|status| status.state = State::Running);
         self.next_status = Instant::now();
@@ -248,14 +265,22 @@ impl Worker {
     /// First drains, then commits, then lets go.
     // Promise: commit
     fn revoke(&mut self, lanes: &[Lane], lost: bool) -> Result<(), WorkerError> {
+        let exactly_once = self.hands.settings.exactly_once;
         if !lost {
-            self.drain(lanes, REVOCATION_DRAIN)?;
-            self.commit_and_wait(lanes);
+            // lanes share their transaction
+            let drained = if exactly_once { self.held() } else { lanes.to_vec() };
+            self.drain(&drained, self.hands.settings.revocation)?;
+            self.commit_and_wait(lanes)?;
+        } else if exactly_once {
+            self.abort_transaction("lanes were lost")?;
         }
-        for &lane in lanes {
+        // a delivery that failed in the meantime has given them new epochs
+        let slots: Vec<_> = lanes.iter().map(|lane| lane.slot).collect();
+        let lanes: Vec<_> = self.held().into_iter().filter(|lane| slots.contains(&lane.slot)).collect();
+        for &lane in &lanes {
             self.hands.ledger.release(lane);
         }
-        self.source.release(lanes)?;
+        self.source.release(&lanes)?;
         let (gone, kept) = std::mem::take(&mut self.lanes).into_iter().partition(|book| lanes.contains(&book.lane));
         self.lanes = kept;
         for LaneBook { partition, .. } in gone as Vec<LaneBook> {
@@ -263,6 +288,10 @@ impl Worker {
         }
         self.next_status = Instant::now();
         Ok(())
+    }
+
+    fn held(&self) -> Vec<Lane> {
+        self.lanes.iter().map(|book| book.lane).collect()
     }
 
     /// Waits until the sinks have settled everything of these lanes. What is not settled in time is done again by
@@ -281,37 +310,8 @@ impl Worker {
                 );
                 return Ok(());
             }
+            self.source.serve();
             self.wake.wait(Duration::from_millis(10));
-        }
-    }
-
-    fn commit_and_wait(&mut self, lanes: &[Lane]) {
-        let points: Vec<_> = lanes.iter().filter_map(|&lane| Some((lane, self.hands.ledger.resume(lane)?))).collect();
-        if points.is_empty() {
-            return;
-        }
-        let result = self.source.commit(&points, Some(COMMIT_WAIT));
-        self.hands.metrics.commit(result.is_ok());
-        if let Err(error) = result {
-            tracing::warn!(error, "not committed; what was delivered since the last commit will be done again");
-        }
-    }
-
-    fn commit_when_due(&mut self) {
-        let now = Instant::now();
-        if now < self.next_commit {
-            return;
-        }
-        self.next_commit = now + self.hands.settings.commit_interval;
-        let points = self.hands.ledger.take_moved();
-        if points.is_empty() {
-            return;
-        }
-        let result = self.source.commit(&points, None);
-        self.hands.metrics.commit(result.is_ok());
-        if let Err(error) = result {
-            tracing::warn!(error, "not committed; tried again with the next");
-            points.iter().for_each(|(lane, _)| self.hands.ledger.uncommit(*lane));
         }
     }
 
@@ -321,6 +321,10 @@ impl Worker {
         self.hands.sink.poll(&mut settled)?;
         if let Some(dead_letters) = &mut self.hands.dead_letters {
             dead_letters.poll(&mut settled)?;
+        }
+        if self.hands.settings.exactly_once {
+            // the first failure aborts the transaction: let it be the one that says which lane must be careful
+            settled.sort_by_key(|settled| !matches!(settled, Settled::Failed { refused: true, .. }));
         }
         for settled in settled.drain(..) {
             match settled {
@@ -339,6 +343,15 @@ impl Worker {
     /// A delivery failed: the lane is read again from its resume point, so that nothing is produced out of turn.
     // Promise: order
     fn reread(&mut self, lane: Lane, refused: bool, message: &str) -> Result<(), WorkerError> {
+        if self.hands.settings.exactly_once {
+            if !self.hands.ledger.holds(lane) {
+                return Ok(());
+            }
+            if let Some(book) = self.lanes.iter_mut().find(|book| refused && book.lane == lane) {
+                book.careful_to = book.careful_to.max(book.last);
+            }
+            return self.abort_transaction(message);
+        }
         // the first failure of a lane rewinds it; the others of that time belong to an older epoch
         let Some((again, resume)) = self.hands.ledger.rewind(lane) else { return Ok(()) };
         self.hands.metrics.rewinds.increment(1);
@@ -370,11 +383,13 @@ impl Worker {
     // Promise: ending
     fn end(&mut self) {
         self.board.update(|status| status.state = State::Draining);
-        let lanes: Vec<_> = self.lanes.iter().map(|book| book.lane).collect();
+        let lanes = self.held();
         if let Err(error) = self.drain(&lanes, self.hands.settings.grace) {
             tracing::warn!(error = %error, "draining failed; what is not committed will be done again");
         }
-        self.commit_and_wait(&lanes);
+        if let Err(error) = self.commit_and_wait(&lanes) {
+            tracing::warn!(error = %error, "not committed; what is not committed will be done again");
+        }
         self.postponed = None;
         self.source.close();
         self.publish(Duration::from_secs(1));

@@ -11,6 +11,7 @@ mod scenarios {
     mod kafka_errors;
     mod kill;
     mod load;
+    mod once;
     mod pipeline;
     mod poison;
     mod shape;

@@ -106,6 +106,6 @@ fn is_read(pipeline: &Pipeline, written: &Written) -> bool {
 }
 
 /// Whether one broker stands in both lists.
-fn same_cluster(one: &str, other: &str) -> bool {
+pub(super) fn same_cluster(one: &str, other: &str) -> bool {
     one.split(',').any(|broker| !broker.is_empty() && other.split(',').any(|other| other == broker))
 }

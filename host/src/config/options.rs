@@ -66,7 +66,7 @@ const OWNED: [(&str, &str); 26] = [
     ("offset.store.method", "leave it out: offsets are kept by the group"),
     ("enable.partition.eof", "leave it out: the end of a partition is no event here"),
     ("queued.max.messages.kbytes", "write the key `fetch_ahead` of the source; it is shared out among the partitions"),
-    ("transactional.id", "leave it out: it belongs to exactly-once delivery, which this version does not have"),
+    ("transactional.id", "write `delivery = \"exactly-once\"` in the pipeline; the host makes an id for each worker"),
     ("enable.idempotence", "leave it out: the producer is always idempotent"),
     ("acks", "leave it out: a row is delivered when all in-sync replicas have it"),
     ("request.required.acks", "leave it out: a row is delivered when all in-sync replicas have it"),

@@ -1,10 +1,10 @@
 //! Reads `[pipelines.NAME]`: its own keys, its chain, and which of its tables are there.
 
-use super::across::Draft;
+use super::across::{Draft, same_cluster};
 use super::clients;
 use super::reader::{Item, Place, Section, similar};
 use super::report::Severity;
-use super::{Limits, Pipeline, Sink, Stage};
+use super::{Delivery, Limits, Pipeline, Sink, Stage};
 use crate::policy::{Action, Policy};
 use crate::source::BatchLimit;
 use serde_json::Value;
@@ -36,13 +36,8 @@ pub(super) type Folder = Option<Vec<String>>;
 /// Reads one pipeline. What could not be read has a stand-in: the configuration is not used then.
 pub(super) fn pipeline(name: &str, section: &Section<'_>, unreachable: Option<Duration>, folder: &Folder) -> Draft {
     section.only(&PIPELINE, |key, item| hint(key, item, name));
-    if let Some(item) = section.get("delivery") {
-        match item.is("exactly-once") {
-            true => item
-                .wrong("`exactly-once` is not in this version", "write \"at-least-once\", which is also the default"),
-            false => _ = item.word(&[("at-least-once", ())]),
-        }
-    }
+    let deliveries = [("at-least-once", Delivery::AtLeastOnce), ("exactly-once", Delivery::ExactlyOnce)];
+    let delivery = section.get("delivery").and_then(|item| item.word(&deliveries)).unwrap_or(Delivery::AtLeastOnce);
     let table = |key: &str, example: &str| match section.get(key) {
         Some(item) => item.section(&format!("write `[pipelines.{name}.{key}]` and its keys below")),
         None => {
@@ -73,18 +68,49 @@ pub(super) fn pipeline(name: &str, section: &Section<'_>, unreachable: Option<Du
     }
     let workers = section.get("workers").and_then(|item| item.count(1..=1024));
     let interval = section.get("commit_interval").and_then(|item| item.duration(Duration::from_millis(10)));
+    let usual = match delivery {
+        Delivery::AtLeastOnce => Duration::from_secs(1),
+        Delivery::ExactlyOnce => Duration::from_millis(100),
+    };
     let pipeline = Pipeline {
         name: name.to_owned(),
+        delivery,
         workers: workers.unwrap_or_else(|| section.reader.surroundings.cores()),
         batch,
-        commit_interval: interval.unwrap_or(Duration::from_secs(1)),
+        commit_interval: interval.unwrap_or(usual),
         stamp: section.get("stamp").and_then(|item| item.flag()).unwrap_or(false),
         source: source.source,
         chain: chain.into_iter().map(|(stage, _)| stage).collect(),
         sink,
         dead_letter,
     };
+    if let Some(item) = section.get("delivery").filter(|_| delivery == Delivery::ExactlyOnce) {
+        transactions(&item, &pipeline);
+    }
     Draft { topics: source.topics, group: source.group, written, dead_letter: dead_written, pipeline }
+}
+
+/// What exactly-once asks of the other tables: one producer for rows, dead letters and the source's offsets.
+fn transactions(delivery: &Item<'_>, pipeline: &Pipeline) {
+    let source = &pipeline.source.client;
+    let back = "or write `delivery = \"at-least-once\"`";
+    let Sink::Kafka(sink) = &pipeline.sink else {
+        let message = "exactly-once wants a sink of type \"kafka\": only Kafka commits rows and offsets together";
+        return delivery.wrong(message, "write `delivery = \"at-least-once\"`");
+    };
+    if !same_cluster(&sink.client.brokers, &source.brokers) {
+        let help = format!("leave out the sink's `brokers`, {back}");
+        return delivery
+            .wrong("exactly-once wants the sink in the source's cluster: a transaction is one cluster's", &help);
+    }
+    if pipeline.dead_letter.as_ref().is_some_and(|letter| letter.client != sink.client) {
+        let help = format!("leave out `brokers` and `librdkafka` of the dead-letter table, {back}");
+        delivery.wrong("with exactly-once dead letters go through the sink's producer, which has other options", &help);
+    }
+    if source.options.get("isolation.level").is_some_and(|level| level == "read_uncommitted") {
+        let message = "with exactly-once the source cannot read what is not committed: its offsets would not be either";
+        delivery.wrong(message, &format!("leave out the source's option `isolation.level`, {back}"));
+    }
 }
 
 fn hint(key: &str, item: &Item<'_>, name: &str) -> Option<String> {
@@ -94,7 +120,9 @@ fn hint(key: &str, item: &Item<'_>, name: &str) -> Option<String> {
                 "write a table for each module:\n[[pipelines.{name}.chain]]\nmodule = \"flatten-flights.wasm\""
             ));
         }
-        "exactly_once" | "delivery_guarantee" => return Some("write `delivery = \"at-least-once\"`".to_owned()),
+        "exactly_once" | "delivery_guarantee" => {
+            return Some("write `delivery = \"exactly-once\"` or `\"at-least-once\"`".to_owned());
+        }
         _ => {}
     }
     if similar(key, &PIPELINE).is_some() { None } else { clients::hint(key, item) }

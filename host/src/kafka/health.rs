@@ -19,6 +19,8 @@ pub(super) enum Verdict {
     End(String),
     /// The client is of no use any more.
     Anew(String),
+    /// Another client works under the same id.
+    Fenced(String),
 }
 
 /// Watches a client's errors, and decides when they are the end.
@@ -108,7 +110,9 @@ impl Health {
     /// librdkafka tells when they go, but not when they come back.
     pub(super) fn check(&mut self, handle: &Handle) -> Result<(), Verdict> {
         if let Some(verdict) = &self.verdict {
-            return Err(verdict.clone());
+            // the error that was told does not say why
+            let fenced = handle.fatal().filter(Error::is_fenced);
+            return Err(fenced.map_or_else(|| verdict.clone(), |error| self.fenced(&error)));
         }
         let (Some(down), Some(limit)) = (self.down, self.unreachable_after) else { return Ok(()) };
         if down.elapsed() < limit {
@@ -129,6 +133,11 @@ impl Health {
             self.brokers,
             down.elapsed().as_secs()
         )))
+    }
+
+    /// What to do about a client whose id another one has taken over.
+    pub(super) fn fenced(&self, error: &Error) -> Verdict {
+        Verdict::Fenced(format!("kafka {}: another client works under the same id: {error}", self.side))
     }
 
     /// A line of librdkafka's own.

@@ -163,6 +163,6 @@ fn commit(session: &mut Session<'_>, set: &[(Partition, i64)]) -> Result<(), Str
 
 fn reason(verdict: Verdict) -> String {
     match verdict {
-        Verdict::End(reason) | Verdict::Anew(reason) => reason,
+        Verdict::End(reason) | Verdict::Anew(reason) | Verdict::Fenced(reason) => reason,
     }
 }

@@ -5,6 +5,7 @@ use crate::config::{KafkaClient, KafkaSource, Start};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaConfRes;
+use std::time::Duration;
 
 /// librdkafka's own default for one fetch of a partition; more would not make it faster.
 const FETCH: usize = 1024 * 1024;
@@ -40,8 +41,18 @@ pub(super) fn consumer(config: &KafkaSource, identity: &Identity, lanes: usize) 
     client(&config.client, &defaults, &owned)
 }
 
-/// An idempotent producer.
-pub(super) fn producer(client: &KafkaClient) -> ClientConfig {
+/// When the cluster ends a transaction by itself: a host that was killed holds readers back for so long.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// When the cluster ends a transaction of this client by itself.
+pub(super) fn transaction_timeout(client: &KafkaClient) -> Duration {
+    let given = client.options.get("transaction.timeout.ms").and_then(|value| value.parse().ok());
+    given.map_or(TRANSACTION_TIMEOUT, Duration::from_millis)
+}
+
+/// An idempotent producer; with a transactional id one that delivers in transactions.
+pub(super) fn producer(client: &KafkaClient, transactional_id: Option<&str>) -> ClientConfig {
+    let timeout = transaction_timeout(client).as_millis().to_string();
     let defaults = [
         ("partitioner", "murmur2_random".to_owned()),
         ("linger.ms", "5".to_owned()),
@@ -49,11 +60,14 @@ pub(super) fn producer(client: &KafkaClient) -> ClientConfig {
         ("queue.buffering.max.messages", "0".to_owned()),
         ("queue.buffering.max.kbytes", i32::MAX.to_string()),
     ];
-    let owned = [
+    let mut owned = vec![
         ("enable.idempotence", "true".to_owned()),
         // no delivery expires: what fails is read again in order
         ("message.timeout.ms", "0".to_owned()),
     ];
+    if let Some(id) = transactional_id {
+        owned.extend([("transactional.id", id.to_owned()), ("transaction.timeout.ms", timeout)]);
+    }
     self::client(client, &defaults, &owned)
 }
 

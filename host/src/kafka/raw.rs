@@ -3,10 +3,12 @@
 mod event;
 mod fetched;
 mod topic;
+mod transaction;
 
 pub(super) use event::{Delivery, Event, Said};
 pub(super) use fetched::Tap;
 pub(super) use topic::{Row, Topic};
+pub(super) use transaction::Failed;
 
 use crate::record::Partition;
 use crate::wake::Wake;
@@ -29,6 +31,13 @@ use std::time::Duration;
 pub(super) struct Error {
     pub(super) code: Code,
     pub(super) text: String,
+}
+
+impl Error {
+    /// Whether another client has taken over the id that this one works under.
+    pub(super) fn is_fenced(&self) -> bool {
+        matches!(self.code, Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch | Code::FencedInstanceId)
+    }
 }
 
 /// How the group moves partitions.
@@ -83,6 +92,13 @@ impl Handle {
             if group.is_null() { rd::rd_kafka_queue_get_main(self.rk()) } else { group }
         };
         Queue::new(self, queue, Some(bell)).expect("every client has a main queue")
+    }
+
+    /// The same queue, for those who do not wait for it.
+    pub(super) fn events_unheard(self: &Arc<Self>) -> Queue {
+        // SAFETY: the client is alive
+        let queue = unsafe { rd::rd_kafka_queue_get_main(self.rk()) };
+        Queue::new(self, queue, None).expect("every client has a main queue")
     }
 
     /// The queue of a partition's messages, cut off from the group's. It stays cut off for as long as the client lives,
@@ -301,7 +317,9 @@ impl Drop for Queue {
     fn drop(&mut self) {
         // SAFETY: the queue is alive; under its lock the callback is taken back before the bell goes
         unsafe {
-            rd::rd_kafka_queue_cb_event_enable(self.queue.as_ptr(), None, ptr::null_mut());
+            if self.bell.is_some() {
+                rd::rd_kafka_queue_cb_event_enable(self.queue.as_ptr(), None, ptr::null_mut());
+            }
             rd::rd_kafka_queue_destroy(self.queue.as_ptr());
         }
     }

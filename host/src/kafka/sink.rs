@@ -8,14 +8,17 @@ use super::health::{Health, Verdict};
 use super::options::{self, refused};
 use super::raw::{Bell, Delivery, Error, Event, Handle, Queue, Row, Said, Topic};
 use crate::batch::{Batch, Bytes};
-use crate::config::{DeadLetter, KafkaClient, KafkaSink as Config, Partitioning};
+use crate::config::{DeadLetter, KafkaSink as Config, Partitioning};
 use crate::record::Span;
 use crate::route::{Route, Routes};
-use crate::sink::{Refusal, Settled, Sink, SinkError};
+use crate::sink::{Refusal, Settled, Sink, SinkError, Transactions};
 use crate::wake::Wake;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use std::sync::Arc;
 use std::time::Duration;
+use transaction::Transaction;
+
+mod transaction;
 
 /// What librdkafka spends on a row besides its bytes.
 const ROW: usize = 128;
@@ -33,6 +36,8 @@ pub struct KafkaSink {
     partition: Partitioning,
     limit: usize,
     flight: Flight,
+    /// Where rows are delivered in transactions.
+    transaction: Option<Transaction>,
     /// What became known between two calls of `poll`.
     settled: Vec<Settled>,
     health: Health,
@@ -81,7 +86,33 @@ impl KafkaSink {
         identity: &Identity,
         wake: Wake,
     ) -> Result<Self, SinkError> {
-        Self::make(&config.client, routes.names(), dead_letter, config.partition, config.in_flight, identity, wake)
+        let handle = Handle::producer(&options::producer(&config.client, None))
+            .map_err(|error| SinkError::End(format!("kafka sink: {}", refused(error))))?;
+        let health = Health::new(&config.client, identity, "sink");
+        Self::make(handle, health, None, routes.names(), dead_letter, config.partition, config.in_flight, wake)
+    }
+
+    /// Makes a producer whose rows and dead letters are delivered in transactions, together with the offsets of `group`.
+    /// The transactional id is `<group>-<host>-<worker>`; waits until it has been taken over from whoever had it, and
+    /// asks `go_on` meanwhile.
+    ///
+    /// # Errors
+    /// librdkafka refuses an option, the cluster refuses the transactional id, or `go_on` said no.
+    pub fn transactional(
+        config: &Config,
+        routes: &Routes,
+        dead_letter: Option<&str>,
+        identity: &Identity,
+        group: &str,
+        wake: Wake,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Self, SinkError> {
+        let mut health = Health::new(&config.client, identity, "sink");
+        let Identity { host, worker, .. } = identity;
+        let id = format!("{group}-{host}-{worker}");
+        let handle = transaction::producer(&options::producer(&config.client, Some(&id)), &mut health, go_on)?;
+        let transaction = Some(Transaction::new(&config.client));
+        Self::make(handle, health, transaction, routes.names(), dead_letter, config.partition, config.in_flight, wake)
     }
 
     /// Makes a producer that has only dead letters to deliver.
@@ -89,21 +120,24 @@ impl KafkaSink {
     /// # Errors
     /// librdkafka refuses an option: the program ends.
     pub fn for_dead_letters(config: &DeadLetter, identity: &Identity, wake: Wake) -> Result<Self, SinkError> {
+        let handle = Handle::producer(&options::producer(&config.client, None))
+            .map_err(|error| SinkError::End(format!("kafka sink: {}", refused(error))))?;
+        let health = Health::new(&config.client, identity, "sink");
         let (topic, limit) = (Some(config.topic.as_str()), DEAD_LETTERS_IN_FLIGHT);
-        Self::make(&config.client, &[], topic, Partitioning::Key, limit, identity, wake)
+        Self::make(handle, health, None, &[], topic, Partitioning::Key, limit, wake)
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn make(
-        client: &KafkaClient,
+        handle: Arc<Handle>,
+        health: Health,
+        transaction: Option<Transaction>,
         names: &[String],
         dead_letter: Option<&str>,
         partition: Partitioning,
         limit: usize,
-        identity: &Identity,
         wake: Wake,
     ) -> Result<Self, SinkError> {
-        let handle = Handle::producer(&options::producer(client))
-            .map_err(|error| SinkError::End(format!("kafka sink: {}", refused(error))))?;
         let output = |name: &str| match handle.topic(name) {
             Ok(topic) => Ok(Output { name: name.to_owned(), topic }),
             Err(error) => Err(SinkError::End(format!("kafka sink: {error}"))),
@@ -115,8 +149,9 @@ impl KafkaSink {
             partition,
             limit,
             flight: Flight::default(),
+            transaction,
             settled: Vec::new(),
-            health: Health::new(client, identity, "sink"),
+            health,
             events: handle.events(bell.clone()),
             bell,
             handle,
@@ -136,10 +171,23 @@ impl KafkaSink {
         while let Some(event) = self.events.poll(std::mem::take(&mut wait)) {
             match event.read() {
                 Said::Delivered => self.take_deliveries(&event),
-                Said::Log { level, facility, text } => self.health.log(level, &facility, &text),
-                Said::Error { error, fatal } => self.health.note(&error, fatal, ""),
-                _ => {}
+                said => Self::hear(said, &mut self.health),
             }
+        }
+    }
+
+    fn hear(said: Said, health: &mut Health) {
+        match said {
+            Said::Log { level, facility, text } => health.log(level, &facility, &text),
+            Said::Error { error, fatal } => health.note(&error, fatal, ""),
+            _ => {}
+        }
+    }
+
+    /// Serves the queue of a client that has nothing to deliver yet.
+    fn listen(events: &Queue, health: &mut Health) {
+        while let Some(event) = events.poll(Duration::ZERO) {
+            Self::hear(event.read(), health);
         }
     }
 
@@ -167,6 +215,10 @@ impl KafkaSink {
             self.health.up();
             return self.settled.push(Settled::Delivered(span, count));
         };
+        if matches!(code, Code::PurgeQueue | Code::PurgeInflight) {
+            // thrown away with their transaction, which the worker has given up
+            return;
+        }
         let refused = is_refusal(code);
         let about = format!("topic {topic:?}");
         if !refused {
@@ -228,6 +280,11 @@ impl Sink for KafkaSink {
         if rows.is_empty() {
             return Ok(());
         }
+        if !self.begin()? {
+            self.settled.push(given_up(span));
+            return Ok(());
+        }
+        let before = self.flight.bytes;
         let index = self.flight.take_off(span);
         let same = (self.partition == Partitioning::SameAsInput).then_some(rows.partition);
         let mut header_rows = rows.headers.names.iter().zip(rows.headers.values.iter());
@@ -247,13 +304,19 @@ impl Sink for KafkaSink {
                     self.flight.fly(index, bytes);
                 }
                 Err(ProduceError::Refused(message)) => refused.push(Refusal { row: row as u32, message }),
+                // librdkafka takes nothing any more for a transaction in which a delivery has failed
+                Err(ProduceError::Fatal(error)) if self.transaction.is_some() && error.code == Code::State => {
+                    self.settled.push(given_up(span));
+                    break;
+                }
                 Err(ProduceError::Fatal(error)) => {
-                    // the first fatal error says more than what followed from it
-                    let error = self.handle.fatal().unwrap_or(error);
-                    outcome = Err(SinkError::Anew(format!("kafka sink: {error}")));
+                    outcome = Err(self.fatal(error));
                     break;
                 }
             }
+        }
+        if let Some(transaction) = &mut self.transaction {
+            transaction.add(self.flight.bytes.saturating_sub(before));
         }
         self.flight.close(index);
         outcome
@@ -263,6 +326,13 @@ impl Sink for KafkaSink {
         self.serve_events(Duration::ZERO);
         settled.append(&mut self.settled);
         Ok(self.health.check(&self.handle)?)
+    }
+
+    fn transactions(&mut self) -> Option<&mut dyn Transactions> {
+        match self.transaction {
+            Some(_) => Some(self),
+            None => None,
+        }
     }
 }
 
@@ -318,8 +388,14 @@ impl From<Verdict> for SinkError {
         match verdict {
             Verdict::End(reason) => SinkError::End(reason),
             Verdict::Anew(reason) => SinkError::Anew(reason),
+            Verdict::Fenced(reason) => SinkError::Fenced(reason),
         }
     }
+}
+
+/// Tells that a span is not delivered because its transaction cannot be committed.
+fn given_up(span: Span) -> Settled {
+    Settled::Failed { span, refused: false, message: "a delivery of the transaction has failed".to_owned() }
 }
 
 fn size(bytes: &Bytes<'_>) -> usize {

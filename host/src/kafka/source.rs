@@ -353,6 +353,10 @@ impl Source for KafkaSource {
             .collect()
     }
 
+    fn member(&self) -> Option<Vec<u8>> {
+        self.handle.member()
+    }
+
     fn close(&mut self) {
         if std::mem::replace(&mut self.closed, true) {
             return;
@@ -418,6 +422,7 @@ impl From<Verdict> for SourceError {
         match verdict {
             Verdict::End(reason) => SourceError::End(reason),
             Verdict::Anew(reason) => SourceError::Anew(reason),
+            Verdict::Fenced(reason) => SourceError::Fenced(reason),
         }
     }
 }

@@ -58,6 +58,8 @@ pub(super) struct Hands {
     pub(super) settings: Settings,
     pub(super) metrics: WorkerMetrics,
     pub(super) counts: Counts,
+    /// Rows behind a record that is not passed are in the sink's transaction: it must not be committed.
+    pub(super) spoiled: bool,
     stamp: Stamp,
 }
 
@@ -77,7 +79,7 @@ impl Hands {
         metrics: WorkerMetrics,
     ) -> Self {
         let (ledger, counts, stamp) = (Ledger::default(), Counts::default(), Stamp::default());
-        Self { sink, dead_letters, ledger, settings, metrics, counts, stamp }
+        Self { sink, dead_letters, ledger, settings, metrics, counts, spoiled: false, stamp }
     }
 
     /// Submits rows and dead letters. The span settles when all of them are durable.
@@ -105,6 +107,7 @@ impl Hands {
             if let Some(failure) = refused.iter().find(|failure| plan.action(failure) == Action::Stop) {
                 // rows behind it are already on their way: give the lane's open work up, so that none of it is committed
                 self.ledger.rewind(lane);
+                self.spoiled = true;
                 self.count(plan, failure, Action::Stop);
                 return Ok(Handed::UpTo(failure.clone()));
             }

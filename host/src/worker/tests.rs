@@ -8,10 +8,12 @@ use crate::outputs::Outputs;
 use crate::policy::{Action, Class, Policy};
 use crate::record::{Resume, Span};
 use crate::route::{Route, Routes};
-use crate::sink::Refusal;
+use crate::sink::{Ended, Refusal, Transactions};
 use crate::source::Position;
 use std::collections::VecDeque;
 use std::sync::Mutex;
+
+mod once;
 
 /// The world outside the worker, as the fakes and the test see it.
 #[derive(Default)]
@@ -32,6 +34,10 @@ struct World {
     fails_once: Vec<Vec<u8>>,
     refuses: Vec<Vec<u8>>,
     closed: bool,
+    /// Where rows are delivered in transactions: what the open one has, and how the next ones end.
+    transaction: Option<Vec<(Route, i64, Vec<u8>)>>,
+    ends: VecDeque<Ended>,
+    aborts: usize,
 }
 
 type Shared = Arc<Mutex<World>>;
@@ -113,6 +119,10 @@ impl Source for FakeSource {
         Ok(())
     }
 
+    fn member(&self) -> Option<Vec<u8>> {
+        Some(b"member".to_vec())
+    }
+
     fn positions(&self) -> Vec<Position> {
         Vec::new()
     }
@@ -160,11 +170,55 @@ impl Sink for FakeSink {
             if once.is_some() || refused {
                 settled.push(Settled::Failed { span, refused, message: "no".to_owned() });
             } else {
-                world.delivered.push((route, offset, value));
+                match &mut world.transaction {
+                    Some(staged) => staged.push((route, offset, value)),
+                    None => world.delivered.push((route, offset, value)),
+                }
                 settled.push(Settled::Delivered(span, 1));
             }
         }
         Ok(())
+    }
+
+    fn transactions(&mut self) -> Option<&mut dyn Transactions> {
+        let transactional = world(&self.0).transaction.is_some();
+        transactional.then_some(self as &mut dyn Transactions)
+    }
+}
+
+impl Transactions for FakeSink {
+    fn is_open(&self) -> bool {
+        let world = world(&self.0);
+        !world.in_flight.is_empty() || world.transaction.as_ref().is_some_and(|staged| !staged.is_empty())
+    }
+
+    fn is_large(&self) -> bool {
+        world(&self.0).transaction.as_ref().is_some_and(|staged| staged.len() >= 50)
+    }
+
+    fn is_old(&self) -> bool {
+        false
+    }
+
+    fn commit(&mut self, points: &[(Partition, Resume)], member: &[u8]) -> Result<Ended, SinkError> {
+        assert_eq!(member, b"member");
+        let mut world = world(&self.0);
+        assert!(world.in_flight.is_empty(), "committed before everything was settled");
+        let end = world.ends.pop_front().unwrap_or(Ended::Yes);
+        if end == Ended::Yes {
+            let staged = world.transaction.replace(Vec::new()).unwrap_or_default();
+            world.delivered.extend(staged);
+            world.committed.extend(points.iter().map(|(_, point)| point.0));
+        }
+        Ok(end)
+    }
+
+    fn abort(&mut self) -> Result<Ended, SinkError> {
+        let mut world = world(&self.0);
+        world.aborts += 1;
+        world.in_flight.clear();
+        world.transaction = Some(Vec::new());
+        Ok(Ended::Yes)
     }
 }
 
@@ -209,6 +263,7 @@ struct Running {
 }
 
 fn start(world: World, fault: Action) -> Running {
+    let exactly_once = world.transaction.is_some();
     let shared: Shared = Arc::new(Mutex::new(world));
     let wake = Wake::new().expect("a descriptor");
     let handover = Arc::new(Handover::new(wake.clone()));
@@ -227,8 +282,10 @@ fn start(world: World, fault: Action) -> Running {
             host: "h".to_owned(),
             batch: BatchLimit { records: 7, bytes: 1 << 20 },
             stamp: false,
+            exactly_once,
             commit_interval: Duration::from_millis(5),
             grace: Duration::from_secs(5),
+            revocation: Duration::from_secs(5),
         };
         let metrics = WorkerMetrics::new("p", 0);
         Worker::new(settings, parts, orders, wake, StatusBoard::default(), metrics).run()

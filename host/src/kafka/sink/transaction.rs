@@ -1,0 +1,171 @@
+//! A producer's rows in transactions, with a group's offsets.
+
+use super::super::health::Health;
+use super::super::options::{self, refused};
+use super::super::raw::{Error, Failed, Handle};
+use super::super::start;
+use super::KafkaSink;
+use crate::config::KafkaClient;
+use crate::record::{Partition, Resume};
+use crate::sink::{Ended, SinkError, Transactions};
+use rdkafka::Offset;
+use rdkafka::config::ClientConfig;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One call; between two the client's events are served.
+const CALL: Duration = Duration::from_millis(500);
+/// One call to abort: it wants the client's events to be served soon.
+const ABORT_CALL: Duration = Duration::from_millis(50);
+
+/// The transaction that rows go to.
+pub(super) struct Transaction {
+    begun: Option<Instant>,
+    /// Its offsets have been added.
+    has_offsets: bool,
+    bytes: usize,
+    /// When the cluster ends a transaction by itself.
+    timeout: Duration,
+}
+
+impl Transaction {
+    pub(super) fn new(client: &KafkaClient) -> Self {
+        let timeout = options::transaction_timeout(client);
+        Self { begun: None, has_offsets: false, bytes: 0, timeout }
+    }
+
+    /// Counts what is handed over.
+    pub(super) fn add(&mut self, bytes: usize) {
+        self.bytes += bytes;
+    }
+
+    fn end(&mut self) {
+        (self.begun, self.has_offsets, self.bytes) = (None, false, 0);
+    }
+}
+
+/// A producer that has taken the transactional id over from whoever had it before. Asks `go_on` between tries.
+///
+/// # Errors
+/// librdkafka refuses an option, the cluster refuses, or `go_on` said no.
+pub(super) fn producer(
+    config: &ClientConfig,
+    health: &mut Health,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Result<Arc<Handle>, SinkError> {
+    let handle = Handle::producer(config).map_err(|error| SinkError::End(format!("kafka sink: {}", refused(error))))?;
+    // nobody waits for its bell yet
+    let events = handle.events_unheard();
+    loop {
+        match handle.init_transactions(CALL) {
+            Ok(()) => return Ok(handle),
+            Err(Failed::Again(error)) => tracing::debug!(%error, "the transactional id is not ours yet"),
+            Err(Failed::Fenced(error)) => return Err(health.fenced(&error).into()),
+            Err(Failed::Abort(error) | Failed::Fatal(error)) => health.note(&error, true, "transactions"),
+        }
+        KafkaSink::listen(&events, health);
+        health.check(&handle)?;
+        if !go_on() {
+            return Err(SinkError::Anew("asked to end before the transactional id was ours".to_owned()));
+        }
+    }
+}
+
+impl KafkaSink {
+    /// Begins a transaction, unless one is open. False: there is one that must be aborted.
+    pub(super) fn begin(&mut self) -> Result<bool, SinkError> {
+        let Some(transaction) = self.transaction.as_mut().filter(|transaction| transaction.begun.is_none()) else {
+            return Ok(true);
+        };
+        match self.handle.begin_transaction() {
+            Ok(()) => {
+                transaction.begun = Some(Instant::now());
+                Ok(true)
+            }
+            Err(failed) => match self.judge(failed)? {
+                Ended::Abort(_) | Ended::NotYet => Ok(false),
+                Ended::Yes => Ok(true),
+            },
+        }
+    }
+
+    fn judge(&mut self, failed: Failed) -> Result<Ended, SinkError> {
+        let old = self
+            .transaction
+            .as_ref()
+            .is_some_and(|transaction| transaction.begun.is_some_and(|begun| begun.elapsed() >= transaction.timeout));
+        match failed {
+            Failed::Again(error) => {
+                tracing::debug!(%error, "the transaction has not ended yet");
+                Ok(Ended::NotYet)
+            }
+            Failed::Abort(error) => Ok(Ended::Abort(error.text)),
+            // who is too late looks the same to the cluster as who was replaced
+            Failed::Fenced(error) if old => Err(SinkError::Anew(format!(
+                "kafka sink: the transaction took longer than `transaction.timeout.ms`, and was ended by the cluster: {error}"
+            ))),
+            Failed::Fenced(error) => Err(self.health.fenced(&error).into()),
+            Failed::Fatal(error) => Err(self.fatal(error)),
+        }
+    }
+
+    /// The first fatal error says more than what followed from it.
+    pub(super) fn fatal(&self, error: Error) -> SinkError {
+        let error = self.handle.fatal().unwrap_or(error);
+        match error.is_fenced() {
+            true => self.health.fenced(&error).into(),
+            false => SinkError::Anew(format!("kafka sink: {error}")),
+        }
+    }
+}
+
+impl Transactions for KafkaSink {
+    fn is_open(&self) -> bool {
+        self.transaction.as_ref().is_some_and(|transaction| transaction.begun.is_some())
+    }
+
+    fn is_large(&self) -> bool {
+        self.transaction.as_ref().is_some_and(|transaction| transaction.bytes >= self.limit)
+    }
+
+    fn is_old(&self) -> bool {
+        let age = |transaction: &Transaction| Some(transaction.begun?.elapsed() >= transaction.timeout.mul_f64(0.8));
+        self.transaction.as_ref().and_then(age).unwrap_or(false)
+    }
+
+    // Promise: once
+    fn commit(&mut self, points: &[(Partition, Resume)], member: &[u8]) -> Result<Ended, SinkError> {
+        if !self.begin()? {
+            return Ok(Ended::Abort("it could not be begun".to_owned()));
+        }
+        if !self.transaction.as_ref().is_some_and(|transaction| transaction.has_offsets) {
+            let list = start::list(points.iter().map(|(partition, resume)| (partition, Offset::Offset(resume.0))));
+            if let Err(failed) = self.handle.send_offsets(&list, member, CALL) {
+                return self.judge(failed);
+            }
+        }
+        if let Some(transaction) = &mut self.transaction {
+            transaction.has_offsets = true;
+        }
+        if let Err(failed) = self.handle.commit_transaction(CALL) {
+            return self.judge(failed);
+        }
+        self.transaction.iter_mut().for_each(Transaction::end);
+        self.health.up();
+        Ok(Ended::Yes)
+    }
+
+    fn abort(&mut self) -> Result<Ended, SinkError> {
+        if !self.is_open() {
+            return Ok(Ended::Yes);
+        }
+        match self.handle.abort_transaction(ABORT_CALL) {
+            Ok(()) => {
+                self.transaction.iter_mut().for_each(Transaction::end);
+                Ok(Ended::Yes)
+            }
+            Err(Failed::Abort(_)) => Ok(Ended::NotYet),
+            Err(failed) => self.judge(failed),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Commits: resume points go to the group on an interval, on revocation and at the end; with exactly-once in the
+//! transaction that holds the rows they stand for.
+
+use super::{Worker, WorkerError};
+use crate::record::{Lane, Partition, Resume};
+use crate::sink::{Ended, Settled};
+use std::time::{Duration, Instant};
+
+/// How long a commit that must be waited for may take.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// How long the end of a transaction may take before the worker is made anew.
+const TRANSACTION_WAIT: Duration = Duration::from_secs(15);
+
+impl Worker {
+    /// Commits what moved, when it is time to.
+    pub(super) fn commit_when_due(&mut self) -> Result<(), WorkerError> {
+        let now = Instant::now();
+        if self.hands.settings.exactly_once {
+            return self.transact_when_due(now);
+        }
+        if now < self.next_commit {
+            return Ok(());
+        }
+        self.next_commit = now + self.hands.settings.commit_interval;
+        let points = self.hands.ledger.moved();
+        if points.is_empty() {
+            return Ok(());
+        }
+        self.hands.ledger.mark(&points);
+        let result = self.source.commit(&points, None);
+        self.hands.metrics.commit(result.is_ok());
+        if let Err(error) = result {
+            tracing::warn!(error, "not committed; tried again with the next");
+            points.iter().for_each(|(lane, _)| self.hands.ledger.uncommit(*lane));
+        }
+        Ok(())
+    }
+
+    /// Commits what these lanes have settled, and waits for it; with exactly-once what all lanes have, since they share
+    /// the transaction.
+    pub(super) fn commit_and_wait(&mut self, lanes: &[Lane]) -> Result<(), WorkerError> {
+        if self.hands.settings.exactly_once {
+            return match self.hands.ledger.is_all_settled() && !self.hands.spoiled {
+                true => self.end_transaction(),
+                false => self.abort_transaction("not everything was delivered in time"),
+            };
+        }
+        let points: Vec<_> = lanes.iter().filter_map(|&lane| Some((lane, self.hands.ledger.resume(lane)?))).collect();
+        if points.is_empty() {
+            return Ok(());
+        }
+        let result = self.source.commit(&points, Some(WAIT));
+        self.hands.metrics.commit(result.is_ok());
+        if let Err(error) = result {
+            tracing::warn!(error, "not committed; what was delivered since the last commit will be done again");
+        }
+        Ok(())
+    }
+
+    /// When a transaction is old or large enough nothing more is read until all of it is settled; then it ends.
+    fn transact_when_due(&mut self, now: Instant) -> Result<(), WorkerError> {
+        let Some(transaction) = self.hands.sink.transactions() else { return Ok(()) };
+        if transaction.is_open() && transaction.is_old() {
+            return self.abort_transaction("its rows were not delivered in time");
+        }
+        if !self.closing && (transaction.is_large() || now >= self.next_commit) {
+            self.closing = transaction.is_open() || !self.hands.ledger.moved().is_empty();
+            self.next_commit = now + self.hands.settings.commit_interval;
+        }
+        match self.closing && self.hands.ledger.is_all_settled() {
+            true => self.end_transaction(),
+            false => Ok(()),
+        }
+    }
+
+    /// Commits the transaction, and with it the resume points of all lanes. Everything must be settled.
+    // Promise: once
+    pub(super) fn end_transaction(&mut self) -> Result<(), WorkerError> {
+        let points = self.hands.ledger.moved();
+        let Some(transaction) = self.hands.sink.transactions() else { return Ok(()) };
+        if points.is_empty() && transaction.is_open() {
+            return self.abort_transaction("it has rows that no lane stands for");
+        }
+        (self.closing, self.next_commit) = (false, Instant::now() + self.hands.settings.commit_interval);
+        if points.is_empty() {
+            return Ok(());
+        }
+        let named = self.named(&points);
+        let member = self.source.member().ok_or_else(|| WorkerError::Anew("the consumer has no group".to_owned()))?;
+        let started = Instant::now();
+        loop {
+            let Some(transaction) = self.hands.sink.transactions() else { return Ok(()) };
+            match transaction.commit(&named, &member)? {
+                Ended::Yes => break,
+                Ended::Abort(reason) => return self.abort_transaction(&reason),
+                Ended::NotYet => self.meanwhile(started, "commit")?,
+            }
+        }
+        self.hands.ledger.mark(&points);
+        self.hands.metrics.transaction_seconds.record(started.elapsed());
+        self.hands.metrics.commit(true);
+        self.delivery_backoff.reset();
+        Ok(())
+    }
+
+    /// Gives everything up since the last commit: all lanes are read again from there.
+    // Promise: once
+    pub(super) fn abort_transaction(&mut self, reason: &str) -> Result<(), WorkerError> {
+        let mut back = Vec::new();
+        for book in &mut self.lanes {
+            if let Some((again, resume)) = self.hands.ledger.void(book.lane) {
+                book.lane = again;
+                back.push((again, resume));
+            }
+        }
+        self.postponed = None;
+        (self.closing, self.hands.spoiled) = (false, false);
+        let started = Instant::now();
+        while let Some(transaction) = self.hands.sink.transactions().filter(|transaction| transaction.is_open()) {
+            match transaction.abort()? {
+                Ended::Yes => break,
+                Ended::Abort(reason) => return Err(WorkerError::Anew(reason)),
+                Ended::NotYet => self.meanwhile(started, "abort")?,
+            }
+        }
+        self.hands.metrics.commit(false);
+        self.hands.metrics.rewinds.increment(back.len() as u64);
+        let wait = self.delivery_backoff.next_wait();
+        self.quiet_until = Some(Instant::now() + wait);
+        tracing::warn!(reason, lanes = back.len(), "the transaction was aborted; its lanes are read again");
+        for (lane, resume) in back {
+            self.source.rewind(lane, resume)?;
+        }
+        Ok(())
+    }
+
+    /// Serves the group and the sink while a transaction does not end, for a while.
+    fn meanwhile(&mut self, started: Instant, what: &str) -> Result<(), WorkerError> {
+        // rows come back that are settled already, or thrown away
+        let mut settled: Vec<Settled> = Vec::new();
+        self.hands.sink.poll(&mut settled)?;
+        self.source.serve();
+        match started.elapsed() < TRANSACTION_WAIT {
+            true => Ok(()),
+            false => Err(WorkerError::Anew(format!(
+                "the {what} of a transaction is not known to have worked after {} s",
+                TRANSACTION_WAIT.as_secs()
+            ))),
+        }
+    }
+
+    fn named(&self, points: &[(Lane, Resume)]) -> Vec<(Partition, Resume)> {
+        let name = |(lane, resume): &(Lane, Resume)| {
+            let book = self.lanes.iter().find(|book| book.lane == *lane)?;
+            Some((book.partition.clone(), *resume))
+        };
+        points.iter().filter_map(name).collect()
+    }
+}
