@@ -22,10 +22,14 @@ mod pass;
 mod publish;
 mod stamp;
 pub mod status;
+mod steps;
 mod submit;
 
 /// How long the worker sleeps at the most when nothing happens: due commits and the status wait no longer than this.
 const NAP: Duration = Duration::from_millis(100);
+
+/// With transactions, how many records go at once when a row of some thousand was refused.
+const FIRST_STEP: usize = 256;
 
 /// Why a worker ended before it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +106,8 @@ struct LaneBook {
     plan_since: Option<Offset>,
     /// Up to this offset a row was refused after it was handed over: records go one by one until then.
     careful_to: Option<Offset>,
+    /// With transactions: how many go at once until then; fewer with every refusal, until the refused row stands alone.
+    careful_step: usize,
     /// In a transaction that was aborted for it, the row of this record was refused, and why.
     refused: Option<(Offset, String)>,
     /// The last offset handed to the chain.
@@ -253,6 +259,7 @@ impl Worker {
                 partition,
                 plan_since: None,
                 careful_to: None,
+                careful_step: 0,
                 refused: None,
                 last: None,
             });
@@ -348,7 +355,7 @@ impl Worker {
                 return Ok(());
             }
             if let Some(book) = self.lanes.iter_mut().find(|book| refused && book.lane == lane) {
-                book.careful_to = book.careful_to.max(book.last);
+                (book.careful_to, book.careful_step) = (book.careful_to.max(book.last), FIRST_STEP);
             }
             return self.abort_transaction(message);
         }

@@ -57,8 +57,15 @@ pub(super) fn pipeline(name: &str, section: &Section<'_>, unreachable: Option<Du
     };
     let cluster = &source.cluster;
     let (sink, written) = sink.map_or((Sink::Stdout, Vec::new()), |section| clients::sink(&section, cluster));
+    let plain = dead_letter
+        .as_ref()
+        .is_some_and(|section| ["brokers", "librdkafka"].iter().all(|key| section.get(key).is_none()));
     let dead = dead_letter.map(|section| clients::dead_letter(&section, cluster));
-    let (dead_letter, dead_written) = dead.map_or((None, None), |(table, written)| (Some(table), written));
+    let (mut dead_letter, dead_written) = dead.map_or((None, None), |(table, written)| (Some(table), written));
+    if let (Some(letter), Sink::Kafka(sink), true, Delivery::ExactlyOnce) = (&mut dead_letter, &sink, plain, delivery) {
+        // they go through the sink's producer, whatever its options are
+        letter.client = sink.client.clone();
+    }
     let chain = chain(section, name, section.has_like("dead-letter"), folder);
 
     let batch = batch(section.get("batch"));

@@ -61,8 +61,8 @@ impl Worker {
     /// When a transaction is old or large enough nothing more is read until all of it is settled; then it ends.
     fn transact_when_due(&mut self, now: Instant) -> Result<(), WorkerError> {
         let Some(transaction) = self.hands.sink.transactions() else { return Ok(()) };
-        if transaction.is_open() && transaction.is_old() {
-            return self.abort_transaction("its rows were not delivered in time");
+        if let Some(reason) = transaction.doom()? {
+            return self.abort_transaction(&reason);
         }
         if !self.closing && (transaction.is_large() || now >= self.next_commit) {
             self.closing = transaction.is_open() || !self.hands.ledger.moved().is_empty();
@@ -126,8 +126,10 @@ impl Worker {
         }
         self.hands.metrics.commit(false);
         self.hands.metrics.rewinds.increment(back.len() as u64);
-        let wait = self.delivery_backoff.next_wait();
-        self.quiet_until = Some(Instant::now() + wait);
+        if self.lanes.iter().all(|book| book.careful_to.is_none()) {
+            // whoever looks for a refused row goes on at once
+            self.quiet_until = Some(Instant::now() + self.delivery_backoff.next_wait());
+        }
         tracing::warn!(reason, lanes = back.len(), "the transaction was aborted; its lanes are read again");
         for (lane, resume) in back {
             self.source.rewind(lane, resume)?;

@@ -3,7 +3,7 @@
 
 use super::submit::{Handed, Taken, refused_by_sink};
 use super::{Worker, WorkerError};
-use crate::chain::apply::{Applied, ApplyError};
+use crate::chain::apply::ApplyError;
 use crate::policy::Failure;
 use crate::record::{Lane, Offset};
 use crate::sink::Settled;
@@ -11,7 +11,7 @@ use crate::source::Messages;
 use std::time::{Duration, Instant};
 
 /// What became of a batch.
-enum Passed {
+pub(super) enum Passed {
     /// It is in the sinks' hands.
     Handed(Handed),
     /// The group's protocol comes first; nothing of it was handed over.
@@ -34,9 +34,10 @@ impl Worker {
         if !careful {
             (book.careful_to, book.refused) = (None, None);
         }
-        let passed = match careful {
-            true => self.pass_one_by_one(lane, &taken)?,
-            false => self.pass_whole(lane, &taken)?,
+        let passed = match (careful, self.hands.settings.exactly_once) {
+            (false, _) => self.pass_whole(lane, &taken)?,
+            (true, false) => self.pass_one_by_one(lane, &taken)?,
+            (true, true) => self.pass_in_steps(lane, &taken)?,
         };
         match passed {
             Passed::Handed(Handed::All) => {
@@ -52,7 +53,7 @@ impl Worker {
         }
     }
 
-    fn pass_whole(&mut self, lane: Lane, taken: &Taken<'_>) -> Result<Passed, WorkerError> {
+    pub(super) fn pass_whole(&mut self, lane: Lane, taken: &Taken<'_>) -> Result<Passed, WorkerError> {
         let started = Instant::now();
         let plan = self.chain.plan().clone();
         let source = &mut self.source;
@@ -74,27 +75,9 @@ impl Worker {
     fn pass_one_by_one(&mut self, lane: Lane, taken: &Taken<'_>) -> Result<Passed, WorkerError> {
         for index in 0..taken.offsets.len() {
             let one = taken.slice(index..index + 1);
-            let passed = match self.known_refusal(lane, &one) {
-                Some(failure) => self.pass_refused(lane, &one, failure)?,
-                None => self.pass_whole(lane, &one)?,
-            };
-            match passed {
+            match self.pass_whole(lane, &one)? {
                 Passed::Handed(Handed::All) => {}
-                Passed::Handed(Handed::UpTo(failure)) => {
-                    return Ok(Passed::Handed(Handed::UpTo(Failure { origin: index as u32, ..failure })));
-                }
-                Passed::Abandoned if index == 0 => return Ok(Passed::Abandoned),
-                // what went before is handed over, so that the batch cannot be put aside whole
-                Passed::Abandoned => {
-                    self.reread(lane, true, "the group's protocol comes first")?;
-                    break;
-                }
-            }
-            if self.hands.settings.exactly_once {
-                match self.commit_one(lane, &one)? {
-                    true => continue,
-                    false => break,
-                }
+                other => return self.part_way(lane, index, other),
             }
             if let Some(failure) = self.await_one(lane, &one)? {
                 return Ok(Passed::Handed(Handed::UpTo(Failure { origin: index as u32, ..failure })));
@@ -104,6 +87,22 @@ impl Worker {
             }
         }
         Ok(Passed::Handed(Handed::All))
+    }
+
+    /// What the part of a batch that begins at `index` came to, as the whole batch's.
+    pub(super) fn part_way(&mut self, lane: Lane, index: usize, part: Passed) -> Result<Passed, WorkerError> {
+        match part {
+            Passed::Handed(Handed::UpTo(failure)) => {
+                let origin = failure.origin + index as u32;
+                Ok(Passed::Handed(Handed::UpTo(Failure { origin, ..failure })))
+            }
+            // what went before is handed over, so that the batch cannot be put aside whole
+            Passed::Abandoned if index > 0 => {
+                self.reread(lane, true, "the group's protocol comes first")?;
+                Ok(Passed::Handed(Handed::All))
+            }
+            other => Ok(other),
+        }
     }
 
     /// Waits until the one record in flight of a lane is durable or dead-lettered. Gives the lane up, to be read again,
@@ -140,56 +139,6 @@ impl Worker {
             if self.source.serve() || self.handover.is_ending() {
                 self.reread(lane, true, "the group's protocol, or the end, comes first")?;
                 return Ok(None);
-            }
-            self.wake.wait(Duration::from_millis(10));
-        }
-    }
-
-    /// A row of this record was refused in a transaction that was aborted for it.
-    fn known_refusal(&self, lane: Lane, one: &Taken<'_>) -> Option<Failure> {
-        let book = self.lanes.iter().find(|book| book.lane == lane)?;
-        let (offset, message) = book.refused.as_ref()?;
-        let plan = self.chain.plan();
-        (one.offsets.first() == Some(&offset.0)).then(|| refused_by_sink(plan, 0, message.clone()))
-    }
-
-    fn pass_refused(&mut self, lane: Lane, one: &Taken<'_>, failure: Failure) -> Result<Passed, WorkerError> {
-        let plan = self.chain.plan().clone();
-        let rows = one.batch.slice(0..0);
-        let applied = Applied { rows, origins: Vec::new(), routes: Vec::new(), failures: vec![failure] };
-        Ok(Passed::Handed(self.hands.submit(&plan, lane, one, applied)?))
-    }
-
-    /// Commits the transaction of one record, so that a refusal costs no other. False: it was aborted, and the lane is read
-    /// again; if the row was refused that is known then.
-    fn commit_one(&mut self, lane: Lane, one: &Taken<'_>) -> Result<bool, WorkerError> {
-        loop {
-            let mut settled = Vec::new();
-            self.hands.sink.poll(&mut settled)?;
-            let mut failed = None;
-            for settled in settled {
-                match settled {
-                    Settled::Delivered(span, rows) => self.hands.ledger.settle(span, rows),
-                    Settled::Failed { span, refused, message } if self.hands.ledger.holds(span.lane) => {
-                        let book = self.lanes.iter_mut().find(|book| refused && book.lane == lane);
-                        if let (Some(book), true, Some(&offset)) = (book, span.lane == lane, one.offsets.first()) {
-                            book.refused = Some((Offset(offset), message.clone()));
-                        }
-                        failed = Some(message);
-                    }
-                    Settled::Failed { .. } => {}
-                }
-            }
-            if failed.is_none() && self.hands.ledger.is_all_settled() {
-                self.end_transaction()?;
-                return Ok(self.hands.ledger.holds(lane));
-            }
-            if failed.is_none() && (self.source.serve() || self.handover.is_ending()) {
-                failed = Some("the group's protocol, or the end, comes first".to_owned());
-            }
-            if let Some(message) = failed {
-                self.abort_transaction(&message)?;
-                return Ok(false);
             }
             self.wake.wait(Duration::from_millis(10));
         }
