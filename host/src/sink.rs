@@ -96,11 +96,8 @@ pub trait Transactions {
     /// Whether it holds as much as one should.
     fn is_large(&self) -> bool;
 
-    /// Why it cannot be committed any more, where that is known: abort it. Not every reason is told by [`Sink::poll`].
-    ///
-    /// # Errors
-    /// See [`SinkError`].
-    fn doom(&mut self) -> Result<Option<String>, SinkError>;
+    /// Whether it is so old that the cluster will soon end it by itself.
+    fn is_old(&self) -> bool;
 
     /// Commits everything that was handed over, and with it a group's resume points; `member` is [`Source::member`]'s.
     /// All rows must have been settled.

@@ -215,13 +215,11 @@ impl KafkaSink {
             self.health.up();
             return self.settled.push(Settled::Delivered(span, count));
         };
-        if matches!(code, Code::PurgeQueue | Code::PurgeInflight) {
-            // thrown away with their transaction, which the worker has given up
-            return;
-        }
         let refused = is_refusal(code);
+        // thrown away with their transaction: whatever failed it was told
+        let purged = matches!(code, Code::PurgeQueue | Code::PurgeInflight);
         let about = format!("topic {topic:?}");
-        if !refused {
+        if !refused && !purged {
             self.health.note(&Error { code, text: code.to_string() }, false, &about);
         }
         let message = format!("{about} did not take {count} rows: {code}");

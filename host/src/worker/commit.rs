@@ -12,6 +12,9 @@ const WAIT: Duration = Duration::from_secs(5);
 /// How long the end of a transaction may take before the worker is made anew.
 const TRANSACTION_WAIT: Duration = Duration::from_secs(15);
 
+/// Why a transaction is given up before the cluster does it.
+pub(super) const TOO_OLD: &str = "its rows were not delivered within `transaction.timeout.ms`";
+
 impl Worker {
     /// Commits what moved, when it is time to.
     pub(super) fn commit_when_due(&mut self) -> Result<(), WorkerError> {
@@ -61,8 +64,8 @@ impl Worker {
     /// When a transaction is old or large enough nothing more is read until all of it is settled; then it ends.
     fn transact_when_due(&mut self, now: Instant) -> Result<(), WorkerError> {
         let Some(transaction) = self.hands.sink.transactions() else { return Ok(()) };
-        if let Some(reason) = transaction.doom()? {
-            return self.abort_transaction(&reason);
+        if transaction.is_old() {
+            return self.abort_transaction(TOO_OLD);
         }
         if !self.closing && (transaction.is_large() || now >= self.next_commit) {
             self.closing = transaction.is_open() || !self.hands.ledger.moved().is_empty();

@@ -1,5 +1,6 @@
 //! Looks for a refused row among records that share a transaction: smaller and smaller transactions, until it stands alone.
 
+use super::commit::TOO_OLD;
 use super::pass::Passed;
 use super::submit::{Handed, Taken, refused_by_sink};
 use super::{LaneBook, Worker, WorkerError};
@@ -76,9 +77,8 @@ impl Worker {
                 }
                 return Ok(self.hands.ledger.holds(lane));
             }
-            if failed.is_none() {
-                let transaction = self.hands.sink.transactions();
-                failed = transaction.map(|transaction| transaction.doom()).transpose()?.flatten();
+            if failed.is_none() && self.hands.sink.transactions().is_some_and(|transaction| transaction.is_old()) {
+                failed = Some(TOO_OLD.to_owned());
             }
             if failed.is_none() && (self.source.serve() || self.handover.is_ending()) {
                 failed = Some("the group's protocol, or the end, comes first".to_owned());

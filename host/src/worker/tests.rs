@@ -196,8 +196,8 @@ impl Transactions for FakeSink {
         world(&self.0).transaction.as_ref().is_some_and(|staged| staged.len() >= 50)
     }
 
-    fn doom(&mut self) -> Result<Option<String>, SinkError> {
-        Ok(None)
+    fn is_old(&self) -> bool {
+        false
     }
 
     fn commit(&mut self, points: &[(Partition, Resume)], member: &[u8]) -> Result<Ended, SinkError> {

@@ -18,16 +18,12 @@ const CALL: Duration = Duration::from_millis(500);
 /// One call to abort: it wants the client's events to be served soon.
 const ABORT_CALL: Duration = Duration::from_millis(50);
 
-/// How often it is asked whether a transaction whose rows do not come back can still be committed.
-const QUESTION: Duration = Duration::from_millis(200);
-
 /// The transaction that rows go to.
 pub(super) struct Transaction {
     begun: Option<Instant>,
     /// Its offsets have been added.
     has_offsets: bool,
     bytes: usize,
-    next_question: Instant,
     /// When the cluster ends a transaction by itself.
     timeout: Duration,
 }
@@ -35,7 +31,7 @@ pub(super) struct Transaction {
 impl Transaction {
     pub(super) fn new(client: &KafkaClient) -> Self {
         let timeout = options::transaction_timeout(client);
-        Self { begun: None, has_offsets: false, bytes: 0, next_question: Instant::now(), timeout }
+        Self { begun: None, has_offsets: false, bytes: 0, timeout }
     }
 
     /// Counts what is handed over.
@@ -83,8 +79,7 @@ impl KafkaSink {
         };
         match self.handle.begin_transaction() {
             Ok(()) => {
-                let now = Instant::now();
-                (transaction.begun, transaction.next_question) = (Some(now), now + QUESTION);
+                transaction.begun = Some(Instant::now());
                 Ok(true)
             }
             Err(failed) => match self.judge(failed)? {
@@ -133,23 +128,9 @@ impl Transactions for KafkaSink {
         self.transaction.as_ref().is_some_and(|transaction| transaction.bytes >= self.limit)
     }
 
-    fn doom(&mut self) -> Result<Option<String>, SinkError> {
-        let waits = self.flight.bytes > 0;
-        let Some(transaction) = &mut self.transaction else { return Ok(None) };
-        let (Some(begun), now) = (transaction.begun, Instant::now()) else { return Ok(None) };
-        if now - begun >= transaction.timeout.mul_f64(0.8) {
-            return Ok(Some("its rows were not delivered within `transaction.timeout.ms`".to_owned()));
-        }
-        if !waits || now < transaction.next_question {
-            return Ok(None);
-        }
-        transaction.next_question = now + QUESTION;
-        // librdkafka has no question for this: a transaction cannot be begun while one is open, but the reason is told
-        match self.handle.begin_transaction() {
-            Err(Failed::Abort(error)) => Ok(Some(error.text)),
-            Err(failed @ Failed::Fenced(_)) => self.judge(failed).map(|_| None),
-            _ => Ok(None),
-        }
+    fn is_old(&self) -> bool {
+        let age = |transaction: &Transaction| Some(transaction.begun?.elapsed() >= transaction.timeout.mul_f64(0.8));
+        self.transaction.as_ref().and_then(age).unwrap_or(false)
     }
 
     // Promise: once
