@@ -71,6 +71,17 @@ impl Ledger {
         self.rewind(lane)
     }
 
+    /// Gives up everything of a lane that is not marked as committed, as [`Ledger::void`] does, for those who still have the
+    /// records and pass them again: the lane keeps its epoch.
+    // Promise: once
+    pub fn void_open(&mut self, lane: Lane) {
+        if let Some(book) = self.book(lane) {
+            book.first += book.open.len() as u64;
+            book.open.clear();
+            book.resume = book.committed;
+        }
+    }
+
     /// Opens the span of a batch that ends with `last`, waiting for one settlement: the caller's own, see [`Ledger::expect`].
     pub fn open(&mut self, lane: Lane, last: Offset) -> Option<Span> {
         let book = self.book(lane)?;
@@ -197,6 +208,14 @@ mod tests {
         let (lane, resume) = ledger.void(lane).expect("the lane is held");
         assert_eq!((resume, ledger.resume(lane)), (Some(Resume(5)), Some(Resume(5))));
         assert_eq!(ledger.moved(), []);
+
+        let late = ledger.open(lane, Offset(9)).expect("the lane is held");
+        ledger.void_open(lane);
+        let again = ledger.open(lane, Offset(9)).expect("the lane is held");
+        ledger.settle(late, 1);
+        assert_eq!((ledger.is_settled(lane), ledger.resume(lane)), (false, Some(Resume(5))));
+        ledger.settle(again, 1);
+        assert_eq!(ledger.resume(lane), Some(Resume(10)));
     }
 
     proptest! {

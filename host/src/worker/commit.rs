@@ -118,16 +118,7 @@ impl Worker {
             }
         }
         self.postponed = None;
-        (self.closing, self.hands.spoiled) = (false, false);
-        let started = Instant::now();
-        while let Some(transaction) = self.hands.sink.transactions().filter(|transaction| transaction.is_open()) {
-            match transaction.abort()? {
-                Ended::Yes => break,
-                Ended::Abort(reason) => return Err(WorkerError::Anew(reason)),
-                Ended::NotYet => self.meanwhile(started, "abort")?,
-            }
-        }
-        self.hands.metrics.commit(false);
+        self.throw_away()?;
         self.hands.metrics.rewinds.increment(back.len() as u64);
         if self.lanes.iter().all(|book| book.careful_to.is_none()) {
             // whoever looks for a refused row goes on at once
@@ -137,6 +128,23 @@ impl Worker {
         for (lane, resume) in back {
             self.source.rewind(lane, resume)?;
         }
+        Ok(())
+    }
+
+    /// Ends the transaction so that nobody sees anything of it. The ledger has been told before.
+    pub(super) fn throw_away(&mut self) -> Result<(), WorkerError> {
+        (self.closing, self.hands.spoiled) = (false, false);
+        let started = Instant::now();
+        while let Some(transaction) = self.hands.sink.transactions().filter(|transaction| transaction.is_open()) {
+            match transaction.abort()? {
+                Ended::Yes => break,
+                Ended::Abort(reason) => return Err(WorkerError::Anew(reason)),
+                Ended::NotYet => self.meanwhile(started, "abort")?,
+            }
+        }
+        // the last that is told of its rows
+        self.hands.sink.poll(&mut Vec::new())?;
+        self.hands.metrics.commit(false);
         Ok(())
     }
 

@@ -10,37 +10,52 @@ use crate::record::{Lane, Offset};
 use crate::sink::Settled;
 use std::time::Duration;
 
+/// How often a step is tried again in a row for reasons that are not its rows.
+const TRIES: u32 = 3;
+
+/// What became of a step.
+enum Step {
+    Committed,
+    /// Nothing of it is there; the records are still at hand.
+    Again,
+    /// The lane is read again, or is gone.
+    Over,
+}
+
 impl Worker {
-    /// Passes a batch in steps, each in a transaction of its own. A refusal costs its step: the lane is read again, with
-    /// smaller steps. When a step is one record, the record's failure is known, and it is not handed over again.
+    /// Passes a batch in steps, each in a transaction of its own. A step with a refused row is tried again in halves;
+    /// once it is one record, the record's failure is known, and the row is not handed over again.
     // Promise: one
     pub(super) fn pass_in_steps(&mut self, lane: Lane, taken: &Taken<'_>) -> Result<Passed, WorkerError> {
-        let (mut index, count) = (0, taken.offsets.len());
+        // what other lanes have in the transaction is not to be given up for this one
+        if !matches!(self.commit_step(lane, &[])?, Step::Committed) {
+            return Ok(Passed::Handed(Handed::All));
+        }
+        let (mut index, mut tries, count) = (0, 0, taken.offsets.len());
         while index < count {
-            let (step, passed) = match self.known_refusal(lane, taken.offsets[index]) {
-                Some(failure) => {
-                    let one = taken.slice(index..index + 1);
-                    let rows = one.batch.slice(0..0);
-                    let applied = Applied { rows, origins: Vec::new(), routes: Vec::new(), failures: vec![failure] };
-                    let plan = self.chain.plan().clone();
-                    let handed = self.hands.submit(&plan, lane, &one, applied)?;
-                    (taken.slice(index..index + 1), Passed::Handed(handed))
-                }
-                None => {
-                    let size = self.book(lane).map_or(1, |book| book.careful_step.max(1));
-                    let step = taken.slice(index..count.min(index + size));
-                    let passed = self.pass_whole(lane, &step)?;
-                    (step, passed)
-                }
+            let refusal = self.known_refusal(lane, taken.offsets[index]);
+            let size = match (&refusal, self.book(lane)) {
+                (None, Some(book)) => book.careful_step.max(1),
+                _ => 1,
+            };
+            let step = taken.slice(index..count.min(index + size));
+            let passed = match refusal {
+                Some(failure) => self.pass_refused(lane, &step, failure)?,
+                None => self.pass_whole(lane, &step)?,
             };
             match passed {
                 Passed::Handed(Handed::All) => {}
                 other => return self.part_way(lane, index, other),
             }
-            if !self.commit_step(lane, &step.offsets)? {
-                break;
+            match self.commit_step(lane, &step.offsets)? {
+                Step::Committed => (index, tries) = (index + step.offsets.len(), 0),
+                Step::Again if tries < TRIES * step.offsets.len() as u32 => tries += 1,
+                Step::Again => {
+                    self.abort_transaction("its rows are not delivered")?;
+                    break;
+                }
+                Step::Over => break,
             }
-            index += step.offsets.len();
         }
         Ok(Passed::Handed(Handed::All))
     }
@@ -52,12 +67,19 @@ impl Worker {
         (refused.0 == offset).then(|| refused_by_sink(plan, 0, message))
     }
 
-    /// Commits the transaction of one step. False: it was aborted, and the lane is read again.
-    fn commit_step(&mut self, lane: Lane, offsets: &[i64]) -> Result<bool, WorkerError> {
+    fn pass_refused(&mut self, lane: Lane, one: &Taken<'_>, failure: Failure) -> Result<Passed, WorkerError> {
+        let plan = self.chain.plan().clone();
+        let rows = one.batch.slice(0..0);
+        let applied = Applied { rows, origins: Vec::new(), routes: Vec::new(), failures: vec![failure] };
+        Ok(Passed::Handed(self.hands.submit(&plan, lane, one, applied)?))
+    }
+
+    /// Commits the transaction of one step.
+    fn commit_step(&mut self, lane: Lane, offsets: &[i64]) -> Result<Step, WorkerError> {
         loop {
             let mut settled = Vec::new();
             self.hands.sink.poll(&mut settled)?;
-            let mut failed = None;
+            let mut failed = false;
             for settled in settled {
                 match settled {
                     Settled::Delivered(span, rows) => self.hands.ledger.settle(span, rows),
@@ -65,29 +87,38 @@ impl Worker {
                         if refused && span.lane == lane {
                             self.narrow(lane, offsets, &message);
                         }
-                        failed = Some(message);
+                        failed = true;
                     }
                     Settled::Failed { .. } => {}
                 }
             }
-            if failed.is_none() && self.hands.ledger.is_all_settled() {
-                self.end_transaction()?;
-                if let Some(book) = self.book(lane) {
-                    book.careful_step = book.careful_step.saturating_mul(2);
+            match () {
+                () if failed && offsets.is_empty() => {
+                    self.abort_transaction("a delivery failed")?;
+                    return Ok(Step::Over);
                 }
-                return Ok(self.hands.ledger.holds(lane));
+                () if failed => {
+                    self.hands.ledger.void_open(lane);
+                    self.throw_away()?;
+                    return Ok(Step::Again);
+                }
+                () if self.hands.ledger.is_all_settled() => {
+                    self.end_transaction()?;
+                    if let Some(book) = self.book(lane) {
+                        book.careful_step = book.careful_step.saturating_mul(2);
+                    }
+                    return Ok(if self.hands.ledger.holds(lane) { Step::Committed } else { Step::Over });
+                }
+                () if self.hands.sink.transactions().is_some_and(|transaction| transaction.is_old()) => {
+                    self.abort_transaction(TOO_OLD)?;
+                    return Ok(Step::Over);
+                }
+                () if self.source.serve() || self.handover.is_ending() => {
+                    self.abort_transaction("the group's protocol, or the end, comes first")?;
+                    return Ok(Step::Over);
+                }
+                () => self.wake.wait(Duration::from_millis(10)),
             }
-            if failed.is_none() && self.hands.sink.transactions().is_some_and(|transaction| transaction.is_old()) {
-                failed = Some(TOO_OLD.to_owned());
-            }
-            if failed.is_none() && (self.source.serve() || self.handover.is_ending()) {
-                failed = Some("the group's protocol, or the end, comes first".to_owned());
-            }
-            if let Some(message) = failed {
-                self.abort_transaction(&message)?;
-                return Ok(false);
-            }
-            self.wake.wait(Duration::from_millis(10));
         }
     }
 
