@@ -4,6 +4,7 @@
 
 mod scenarios {
     mod admin;
+    mod cluster;
     mod flights;
     mod groups;
     mod harness;

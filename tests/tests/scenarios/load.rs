@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use edgemill_tests::host::Builder;
 use edgemill_tests::wait::PATIENCE;
-use edgemill_tests::{Broker, Host, modules, unique, wait_for};
+use edgemill_tests::{Broker, Host, Kafka, modules, unique, wait_for};
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
@@ -45,8 +45,9 @@ librdkafka = { @producer@ }
 /// Members hear soon of a rebalance; librdkafka has 3 s. Their sessions are long: who does not leave is waited for.
 pub(super) const QUICK: &str = r#""heartbeat.interval.ms" = 300"#;
 
-/// Two topics of the shared broker, and the group that carries records from one to the other.
+/// Two topics of a cluster, and the group that carries records from one to the other.
 pub(super) struct Line {
+    pub(super) kafka: Kafka,
     pub(super) from: String,
     pub(super) to: String,
     pub(super) group: String,
@@ -54,17 +55,21 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Makes the topics.
+    /// Makes the topics, on the shared broker.
     pub(super) fn new(partitions: i32) -> Result<Self> {
-        let broker = Broker::shared();
-        let (from, to) = (broker.topic("from", partitions)?, broker.topic("to", partitions)?);
-        Ok(Self { from, to, group: unique("group"), partitions })
+        Self::on(Broker::shared(), partitions)
+    }
+
+    /// Makes the topics.
+    pub(super) fn on(kafka: &Kafka, partitions: i32) -> Result<Self> {
+        let (from, to) = (kafka.topic("from", partitions)?, kafka.topic("to", partitions)?);
+        Ok(Self { kafka: kafka.clone(), from, to, group: unique("group"), partitions })
     }
 
     /// Begins a host for it. `set` comes first where a scenario wants another value than the usual one.
     pub(super) fn builder(&self, set: &[(&str, &str)]) -> Builder {
         let usual = [
-            ("brokers", Broker::shared().address()),
+            ("brokers", self.kafka.address()),
             ("from", self.from.clone()),
             ("to", self.to.clone()),
             ("group", self.group.clone()),
@@ -83,32 +88,33 @@ impl Line {
 
     /// Starts to produce.
     pub(super) fn load(&self, per_second: i64) -> Result<Load> {
-        Load::start(&self.from, self.partitions, per_second)
+        Load::start(&self.kafka, &self.from, self.partitions, per_second)
     }
 
     /// Counts what has arrived.
     pub(super) fn arrived(&self) -> Result<i64> {
-        Ok(Broker::shared().ends(&self.to)?.iter().sum())
+        self.kafka.count(&self.to)
     }
 
     /// Waits until so many more have arrived than there are now.
     pub(super) fn wait_for_more(&self, more: i64) -> Result<()> {
-        let before = self.arrived()?;
+        // a broker that dies just now answers later
+        let before = wait_for("what has arrived can be counted", PATIENCE, || Ok(self.arrived().ok()))?;
         wait_for(&format!("{more} more records have arrived"), PATIENCE, || {
-            Ok((self.arrived()? >= before + more).then_some(()))
+            Ok(self.arrived().ok().filter(|arrived| *arrived >= before + more).map(drop))
         })
     }
 
     /// Waits until the group has committed everything that was produced.
     pub(super) fn wait_for_commits(&self) -> Result<()> {
         wait_for("everything is committed", PATIENCE, || {
-            Ok((Broker::shared().lag(&self.group, &self.from)? == 0).then_some(()))
+            Ok(self.kafka.lag(&self.group, &self.from).ok().filter(|lag| *lag == 0).map(drop))
         })
     }
 
     /// Checks that nothing is missing and that order is kept, apart from repeats. Counts the repeats.
     pub(super) fn verdict(&self, produced: &[i64]) -> Result<i64> {
-        verdict(Broker::shared(), &self.to, produced)
+        verdict(&self.kafka, &self.to, produced)
     }
 }
 
@@ -120,12 +126,12 @@ pub(super) struct Load {
 
 impl Load {
     /// Starts. The rate is that of all partitions together.
-    pub(super) fn start(topic: &str, partitions: i32, per_second: i64) -> Result<Self> {
+    pub(super) fn start(kafka: &Kafka, topic: &str, partitions: i32, per_second: i64) -> Result<Self> {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", Broker::shared().address()).set("enable.idempotence", "true");
+        config.set("bootstrap.servers", kafka.address()).set("enable.idempotence", "true");
         let producer: BaseProducer = config.set("linger.ms", "2").create()?;
         let (stop, stopped) = sync_channel(1);
-        let topic = topic.to_owned();
+        let (kafka, topic) = (kafka.clone(), topic.to_owned());
         let thread = std::thread::Builder::new().name("load".to_owned()).spawn(move || {
             let start = Instant::now();
             let mut next = 0;
@@ -141,7 +147,7 @@ impl Load {
                 next = next.max(due);
             }
             producer.flush(PATIENCE).context("flushing the load")?;
-            let ends = Broker::shared().ends(&topic)?;
+            let ends = kafka.ends(&topic)?;
             ensure!(ends.iter().all(|end| *end == next), "the load has not arrived: {next} a partition, ends {ends:?}");
             Ok(ends)
         })?;
@@ -174,10 +180,10 @@ pub(super) fn numbered(partition: i32, number: i64) -> String {
 
 /// Checks a topic of numbered records: nothing is missing, and each input partition's records came in order, apart from
 /// repeats, to one and the same partition. Counts the repeats.
-pub(super) fn verdict(broker: &Broker, topic: &str, produced: &[i64]) -> Result<i64> {
+pub(super) fn verdict(kafka: &Kafka, topic: &str, produced: &[i64]) -> Result<i64> {
     let mut next: BTreeMap<i32, (i32, i64)> = BTreeMap::new();
     let (mut repeats, mut wrong) = (0, Vec::new());
-    broker.consume_each(topic, |message| {
+    kafka.consume_each(topic, |message| {
         let text = message.payload().map(String::from_utf8_lossy).unwrap_or_default().into_owned();
         let parsed = text.split_once(':').and_then(|(p, n)| Some((p.parse::<i32>().ok()?, n.parse::<i64>().ok()?)));
         let Some((source, number)) = parsed else { return wrong.push(format!("a value {text:?}")) };
