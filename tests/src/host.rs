@@ -125,9 +125,17 @@ impl Host {
     /// # Errors
     /// As [`Builder::start`].
     pub fn restart(&mut self) -> Result<()> {
-        self.kill();
-        self.spawn()?;
+        self.spawn_again()?;
         self.ready()
+    }
+
+    /// Starts a host that was killed or ended again, and does not wait until it is ready.
+    ///
+    /// # Errors
+    /// There is no `edgemill` to run.
+    pub fn spawn_again(&mut self) -> Result<()> {
+        self.kill();
+        self.spawn()
     }
 
     fn spawn(&mut self) -> Result<()> {

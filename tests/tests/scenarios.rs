@@ -5,6 +5,7 @@
 mod scenarios {
     mod admin;
     mod cluster;
+    mod fire;
     mod flights;
     mod groups;
     mod harness;

@@ -14,7 +14,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
-/// A pipeline through `identity.wasm` that a scenario fills in; see [`Line::builder`].
+/// A pipeline that a scenario fills in; see [`Line::builder`].
 const PIPELINE: &str = r#"
 state = "@dir@/state"
 host = "@host@"
@@ -23,7 +23,8 @@ grace = "@grace@"
 [pipelines.line]
 workers = @workers@
 commit_interval = "@commit@"
-on = { reject = "stop", fault = "stop" }
+on = { reject = "@on@", fault = "@on@" }
+@pipeline@
 
 [pipelines.line.source]
 brokers = "@brokers@"
@@ -33,12 +34,16 @@ group = "@group@"
 librdkafka = { @consumer@ }
 
 [[pipelines.line.chain]]
-module = "identity.wasm"
+module = "module.wasm"
 
 [pipelines.line.sink]
 type = "kafka"
 topic = "@to@"
 partition = "same-as-input"
+librdkafka = { @producer@ }
+
+[pipelines.line.dead-letter]
+topic = "@dead@"
 librdkafka = { @producer@ }
 "#;
 
@@ -52,6 +57,22 @@ pub(super) struct Line {
     pub(super) to: String,
     pub(super) group: String,
     pub(super) partitions: i32,
+    /// Records that fail, and where their dead letters go.
+    pub(super) sick: Option<Sick>,
+}
+
+/// Every so many records one fails: now it is refused, now the module traps.
+pub(super) struct Sick {
+    pub(super) every: i64,
+    pub(super) dead: String,
+}
+
+/// What was found twice in a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Repeats {
+    pub(super) records: i64,
+    /// How often a partition's records began again further in front.
+    pub(super) runs: i64,
 }
 
 impl Line {
@@ -63,7 +84,13 @@ impl Line {
     /// Makes the topics.
     pub(super) fn on(kafka: &Kafka, partitions: i32) -> Result<Self> {
         let (from, to) = (kafka.topic("from", partitions)?, kafka.topic("to", partitions)?);
-        Ok(Self { kafka: kafka.clone(), from, to, group: unique("group"), partitions })
+        Ok(Self { kafka: kafka.clone(), from, to, group: unique("group"), partitions, sick: None })
+    }
+
+    /// Has one record of so many fail.
+    pub(super) fn sick(self, every: i64) -> Result<Self> {
+        let dead = self.kafka.topic("dead", self.partitions)?;
+        Ok(Self { sick: Some(Sick { every, dead }), ..self })
     }
 
     /// Begins a host for it. `set` comes first where a scenario wants another value than the usual one.
@@ -77,18 +104,22 @@ impl Line {
             ("grace", "20 s".to_owned()),
             ("workers", "1".to_owned()),
             ("commit", "50 ms".to_owned()),
+            ("on", if self.sick.is_some() { "dead-letter" } else { "stop" }.to_owned()),
+            ("dead", self.sick.as_ref().map_or("no-dead-letters", |sick| &sick.dead).to_owned()),
+            ("pipeline", String::new()),
             ("more", String::new()),
             ("consumer", QUICK.to_owned()),
             ("producer", String::new()),
         ];
         let builder = set.iter().fold(Host::builder(PIPELINE), |builder, (name, value)| builder.set(name, value));
         let builder = usual.iter().fold(builder, |builder, (name, value)| builder.set(name, value));
-        builder.module("identity.wasm", modules::hostile("identity").expect("identity.wat is a module"))
+        let module = if self.sick.is_some() { "poison" } else { "identity" };
+        builder.module("module.wasm", modules::hostile(module).expect("it is a module"))
     }
 
     /// Starts to produce.
     pub(super) fn load(&self, per_second: i64) -> Result<Load> {
-        Load::start(&self.kafka, &self.from, self.partitions, per_second)
+        Load::start(&self.kafka, &self.from, self.partitions, per_second, self.sick.as_ref().map(|sick| sick.every))
     }
 
     /// Counts what has arrived.
@@ -114,7 +145,18 @@ impl Line {
 
     /// Checks that nothing is missing and that order is kept, apart from repeats. Counts the repeats.
     pub(super) fn verdict(&self, produced: &[i64]) -> Result<i64> {
-        verdict(&self.kafka, &self.to, produced)
+        let all = self.repeats(produced)?;
+        Ok(all.iter().map(|repeats| repeats.records).sum())
+    }
+
+    /// As [`Line::verdict`], for the output and for the dead letters where there are some.
+    pub(super) fn repeats(&self, produced: &[i64]) -> Result<Vec<Repeats>> {
+        let Some(Sick { every, dead }) = &self.sick else {
+            return Ok(vec![repeats(&self.kafka, &self.to, produced, |_| true)?]);
+        };
+        let rows = repeats(&self.kafka, &self.to, produced, |number| !is_sick(number, *every))?;
+        let letters = repeats(&self.kafka, dead, produced, |number| is_sick(number, *every))?;
+        Ok(vec![rows, letters])
     }
 }
 
@@ -126,7 +168,7 @@ pub(super) struct Load {
 
 impl Load {
     /// Starts. The rate is that of all partitions together.
-    pub(super) fn start(kafka: &Kafka, topic: &str, partitions: i32, per_second: i64) -> Result<Self> {
+    fn start(kafka: &Kafka, topic: &str, partitions: i32, per_second: i64, sick: Option<i64>) -> Result<Self> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", kafka.address()).set("enable.idempotence", "true");
         let producer: BaseProducer = config.set("linger.ms", "2").create()?;
@@ -141,7 +183,7 @@ impl Load {
                 let due = start.elapsed().as_millis() as i64 * per_second / 1000 / i64::from(partitions);
                 for number in next..due {
                     for partition in 0..partitions {
-                        send(&producer, &topic, partition, number)?;
+                        send(&producer, &topic, partition, &value(partition, number, sick))?;
                     }
                 }
                 next = next.max(due);
@@ -162,9 +204,9 @@ impl Load {
     }
 }
 
-fn send(producer: &BaseProducer, topic: &str, partition: i32, number: i64) -> Result<()> {
-    let (key, value) = (partition.to_string(), numbered(partition, number));
-    let mut record = BaseRecord::to(topic).partition(partition).key(&key).payload(&value);
+fn send(producer: &BaseProducer, topic: &str, partition: i32, value: &str) -> Result<()> {
+    let key = partition.to_string();
+    let mut record = BaseRecord::to(topic).partition(partition).key(&key).payload(value);
     while let Err((error, again)) = producer.send(record) {
         let KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) = error else { bail!("producing: {error}") };
         producer.poll(Duration::from_millis(10));
@@ -178,32 +220,64 @@ pub(super) fn numbered(partition: i32, number: i64) -> String {
     format!("{partition}:{number}")
 }
 
+fn is_sick(number: i64, every: i64) -> bool {
+    number % every == every / 2
+}
+
+/// The value of a numbered record, sick ones with the order to `poison.wat` in front.
+fn value(partition: i32, number: i64, sick: Option<i64>) -> String {
+    let order = match sick {
+        Some(every) if is_sick(number, every) => if number / every % 2 == 0 { "R!" } else { "T!" },
+        _ => "",
+    };
+    format!("{order}{}", numbered(partition, number))
+}
+
+/// How far a topic's reader is with the records of one input partition.
+struct Reading {
+    home: i32,
+    expected: i64,
+    last: i64,
+}
+
 /// Checks a topic of numbered records: nothing is missing, and each input partition's records came in order, apart from
 /// repeats, to one and the same partition. Counts the repeats.
 pub(super) fn verdict(kafka: &Kafka, topic: &str, produced: &[i64]) -> Result<i64> {
-    let mut next: BTreeMap<i32, (i32, i64)> = BTreeMap::new();
-    let (mut repeats, mut wrong) = (0, Vec::new());
+    Ok(repeats(kafka, topic, produced, |_| true)?.records)
+}
+
+/// As [`verdict`], for a topic that must have the numbers that are wanted and no other.
+fn repeats(kafka: &Kafka, topic: &str, produced: &[i64], wanted: impl Fn(i64) -> bool) -> Result<Repeats> {
+    let after = |number: i64| (number..).find(|number| wanted(*number)).expect("some are wanted");
+    let mut all: BTreeMap<i32, Reading> = BTreeMap::new();
+    let (mut repeats, mut wrong) = (Repeats { records: 0, runs: 0 }, Vec::new());
     kafka.consume_each(topic, |message| {
         let text = message.payload().map(String::from_utf8_lossy).unwrap_or_default().into_owned();
-        let parsed = text.split_once(':').and_then(|(p, n)| Some((p.parse::<i32>().ok()?, n.parse::<i64>().ok()?)));
+        let parsed = text.trim_start_matches(['R', 'T', '!']).split_once(':');
+        let parsed = parsed.and_then(|(p, n)| Some((p.parse::<i32>().ok()?, n.parse::<i64>().ok()?)));
         let Some((source, number)) = parsed else { return wrong.push(format!("a value {text:?}")) };
-        let (home, expected) = next.entry(source).or_insert((message.partition(), 0));
-        if *home != message.partition() {
-            wrong.push(format!("{text} is in partition {}, others of its partition in {home}", message.partition()));
+        let home = message.partition();
+        let reading = all.entry(source).or_insert_with(|| Reading { home, expected: after(0), last: -1 });
+        if reading.home != home {
+            wrong.push(format!("{text} is in partition {home}, others of its partition in {}", reading.home));
         }
-        if number == *expected {
-            *expected += 1;
-        } else if number < *expected {
-            repeats += 1;
+        if !wanted(number) {
+            wrong.push(format!("{text} does not belong into this topic"));
+        } else if number < reading.expected {
+            repeats.records += 1;
+            repeats.runs += i64::from(number <= reading.last);
         } else {
-            wrong.push(format!("{text} follows {source}:{}", *expected - 1));
-            *expected = number + 1;
+            if number > reading.expected {
+                wrong.push(format!("{text} follows {source}:{}", reading.last));
+            }
+            reading.expected = after(number + 1);
         }
+        reading.last = number;
     })?;
     for (partition, count) in (0..).zip(produced) {
-        let found = next.get(&partition).map_or(0, |(_, next)| *next);
-        if found != *count {
-            wrong.push(format!("partition {partition} ends with number {} of {count}", found - 1));
+        let found = all.get(&partition).map_or(after(0), |reading| reading.expected);
+        if found != after(*count) {
+            wrong.push(format!("partition {partition} goes on with number {found}, and {count} were produced"));
         }
     }
     let count = wrong.len();
