@@ -16,6 +16,7 @@ mod scenarios {
     mod once;
     mod pipeline;
     mod poison;
+    mod rebalances;
     mod shape;
     mod start;
     mod swap;

@@ -227,7 +227,13 @@ fn is_sick(number: i64, every: i64) -> bool {
 /// The value of a numbered record, sick ones with the order to `poison.wat` in front.
 fn value(partition: i32, number: i64, sick: Option<i64>) -> String {
     let order = match sick {
-        Some(every) if is_sick(number, every) => if number / every % 2 == 0 { "R!" } else { "T!" },
+        Some(every) if is_sick(number, every) => {
+            if number / every % 2 == 0 {
+                "R!"
+            } else {
+                "T!"
+            }
+        }
         _ => "",
     };
     format!("{order}{}", numbered(partition, number))
