@@ -173,6 +173,16 @@ impl Host {
         Pid::from_child(&self.process.as_ref().expect("the host runs").0)
     }
 
+    /// Gives the most memory that the host had resident, in bytes.
+    ///
+    /// # Errors
+    /// The host has ended.
+    pub fn most_memory(&self) -> Result<i64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid().as_raw_nonzero()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("VmHWM")?;
+        Ok(line.trim().trim_end_matches(" kB").parse::<i64>()? * 1024)
+    }
+
     /// Sends a signal.
     ///
     /// # Errors

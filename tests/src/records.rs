@@ -382,6 +382,19 @@ impl Kafka {
         Ok(committed.elements().iter().map(|element| element.offset().to_raw().filter(|offset| *offset >= 0)).collect())
     }
 
+    /// Gives the ids of a group's members, in order.
+    ///
+    /// # Errors
+    /// The cluster is down.
+    pub fn members(&self, group: &str) -> Result<Vec<String>> {
+        let consumer: BaseConsumer = self.client().create()?;
+        let list = consumer.fetch_group_list(Some(group), PATIENCE)?;
+        let members = list.groups().iter().flat_map(|group| group.members());
+        let mut ids: Vec<String> = members.map(|member| member.id().to_owned()).collect();
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
     /// Counts the records of a topic that a group has not committed.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 mod scenarios {
     mod admin;
     mod cluster;
+    mod corked;
     mod fire;
     mod flights;
     mod groups;

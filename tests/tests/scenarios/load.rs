@@ -40,6 +40,7 @@ module = "module.wasm"
 type = "kafka"
 topic = "@to@"
 partition = "same-as-input"
+@sink@
 librdkafka = { @producer@ }
 
 [pipelines.line.dead-letter]
@@ -53,6 +54,8 @@ pub(super) const QUICK: &str = r#""heartbeat.interval.ms" = 300"#;
 /// Two topics of a cluster, and the group that carries records from one to the other.
 pub(super) struct Line {
     pub(super) kafka: Kafka,
+    /// Where the output is; usually the same.
+    pub(super) output: Kafka,
     pub(super) from: String,
     pub(super) to: String,
     pub(super) group: String,
@@ -83,13 +86,19 @@ impl Line {
 
     /// Makes the topics.
     pub(super) fn on(kafka: &Kafka, partitions: i32) -> Result<Self> {
-        let (from, to) = (kafka.topic("from", partitions)?, kafka.topic("to", partitions)?);
-        Ok(Self { kafka: kafka.clone(), from, to, group: unique("group"), partitions, sick: None })
+        Self::between(kafka, kafka, partitions)
+    }
+
+    /// Makes the topics, each in its cluster. Hosts must be told of the second, as `sink`.
+    pub(super) fn between(kafka: &Kafka, output: &Kafka, partitions: i32) -> Result<Self> {
+        let (from, to) = (kafka.topic("from", partitions)?, output.topic("to", partitions)?);
+        let (kafka, output) = (kafka.clone(), output.clone());
+        Ok(Self { kafka, output, from, to, group: unique("group"), partitions, sick: None })
     }
 
     /// Has one record of so many fail.
     pub(super) fn sick(self, every: i64) -> Result<Self> {
-        let dead = self.kafka.topic("dead", self.partitions)?;
+        let dead = self.output.topic("dead", self.partitions)?;
         Ok(Self { sick: Some(Sick { every, dead }), ..self })
     }
 
@@ -108,6 +117,7 @@ impl Line {
             ("dead", self.sick.as_ref().map_or("no-dead-letters", |sick| &sick.dead).to_owned()),
             ("pipeline", String::new()),
             ("more", String::new()),
+            ("sink", String::new()),
             ("consumer", QUICK.to_owned()),
             ("producer", String::new()),
         ];
@@ -124,7 +134,7 @@ impl Line {
 
     /// Counts what has arrived.
     pub(super) fn arrived(&self) -> Result<i64> {
-        self.kafka.count(&self.to)
+        self.output.count(&self.to)
     }
 
     /// Waits until so many more have arrived than there are now.
@@ -152,10 +162,10 @@ impl Line {
     /// As [`Line::verdict`], for the output and for the dead letters where there are some.
     pub(super) fn repeats(&self, produced: &[i64]) -> Result<Vec<Repeats>> {
         let Some(Sick { every, dead }) = &self.sick else {
-            return Ok(vec![repeats(&self.kafka, &self.to, produced, |_| true)?]);
+            return Ok(vec![repeats(&self.output, &self.to, produced, |_| true)?]);
         };
-        let rows = repeats(&self.kafka, &self.to, produced, |number| !is_sick(number, *every))?;
-        let letters = repeats(&self.kafka, dead, produced, |number| is_sick(number, *every))?;
+        let rows = repeats(&self.output, &self.to, produced, |number| !is_sick(number, *every))?;
+        let letters = repeats(&self.output, dead, produced, |number| is_sick(number, *every))?;
         Ok(vec![rows, letters])
     }
 }
@@ -259,7 +269,9 @@ fn repeats(kafka: &Kafka, topic: &str, produced: &[i64], wanted: impl Fn(i64) ->
     let (mut repeats, mut wrong) = (Repeats { records: 0, runs: 0 }, Vec::new());
     kafka.consume_each(topic, |message| {
         let text = message.payload().map(String::from_utf8_lossy).unwrap_or_default().into_owned();
-        let parsed = text.trim_start_matches(['R', 'T', '!']).split_once(':');
+        // an order to the module may stand in front, and anything behind
+        let mut parts = text.trim_start_matches(['R', 'T', '!']).split(':');
+        let parsed = parts.next().zip(parts.next());
         let parsed = parsed.and_then(|(p, n)| Some((p.parse::<i32>().ok()?, n.parse::<i64>().ok()?)));
         let Some((source, number)) = parsed else { return wrong.push(format!("a value {text:?}")) };
         let home = message.partition();
