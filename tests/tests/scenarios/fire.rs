@@ -163,3 +163,14 @@ fn promise_commit_nothing_is_lost_under_fire() -> Result<()> {
     ensure!(runs <= explained, "{runs} repeats, and {explained} are explained");
     Ok(())
 }
+
+#[test]
+fn promise_once_every_record_and_every_dead_letter_is_there_exactly_once_under_fire() -> Result<()> {
+    let seed = 0x0ce;
+    let (fire, produced, start) = burn("exactly-once", seed)?;
+    let found = fire.line.repeats(&produced)?;
+    let (all, toll) = (produced.iter().sum::<i64>(), &fire.toll);
+    println!("{toll:?} (seed {seed:#x}, {:?}): {all} records; {found:?}", start.elapsed());
+    ensure!(found.iter().all(|repeats| repeats.records == 0), "records were repeated: {found:?}");
+    Ok(())
+}

@@ -129,7 +129,7 @@ impl Line {
 
     /// Starts to produce.
     pub(super) fn load(&self, per_second: i64) -> Result<Load> {
-        Load::start(&self.kafka, &self.from, self.partitions, per_second, self.sick.as_ref().map(|sick| sick.every))
+        Load::on(&self.kafka, &self.from, self.partitions, per_second, self.sick.as_ref().map(|sick| sick.every))
     }
 
     /// Counts what has arrived.
@@ -177,8 +177,13 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// Starts. The rate is that of all partitions together.
-    fn start(kafka: &Kafka, topic: &str, partitions: i32, per_second: i64, sick: Option<i64>) -> Result<Self> {
+    /// Starts on the shared broker. The rate is that of all partitions together.
+    pub(super) fn start(topic: &str, partitions: i32, per_second: i64) -> Result<Self> {
+        Self::on(Broker::shared(), topic, partitions, per_second, None)
+    }
+
+    /// Starts; one record of so many is sick.
+    fn on(kafka: &Kafka, topic: &str, partitions: i32, per_second: i64, sick: Option<i64>) -> Result<Self> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", kafka.address()).set("enable.idempotence", "true");
         let producer: BaseProducer = config.set("linger.ms", "2").create()?;
