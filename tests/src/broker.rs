@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -12,13 +13,15 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::guard::{self, Guarded};
+use crate::records::Kafka;
 use crate::wait::{PATIENCE, wait_for};
 
 /// A single broker with its data in a temporary folder.
 ///
-/// Topics, records and offsets: see [`crate::records`], whose functions are methods of this type.
+/// Topics, records and offsets are [`Kafka`]'s.
 #[derive(Debug)]
 pub struct Broker {
+    kafka: Kafka,
     folder: TempDir,
     properties: String,
     port: u16,
@@ -56,7 +59,8 @@ impl Broker {
         let properties = properties.to_owned();
         let folder = tempfile::Builder::new().prefix("edgemill-kafka-").tempdir()?;
         guard::remove_at_end(folder.path()); // the shared one is never dropped
-        let mut broker = Self { folder, properties, port, sasl_port, controller_port, process: None };
+        let kafka = Kafka::new(format!("127.0.0.1:{port}"), 1);
+        let mut broker = Self { kafka, folder, properties, port, sasl_port, controller_port, process: None };
         broker.restart()?;
         Ok(broker)
     }
@@ -67,31 +71,8 @@ impl Broker {
     /// As [`Broker::start`].
     pub fn restart(&mut self) -> Result<()> {
         self.kill();
-        let cache = cache();
-        if !cache.join("kafka/.complete").exists() {
-            bail!("no Kafka in {}: run `make kafka`", cache.display());
-        }
-        let path = self.folder.path().join("log");
-        let log = fs::File::create(&path)?;
-        let mut process = guard::spawn(
-            Command::new(guard::servers().join("kafka.sh"))
-                .arg(self.folder.path())
-                .args([self.port, self.sasl_port, self.controller_port].map(|port| port.to_string()))
-                .env("EDGEMILL_CACHE", &cache)
-                .env("KAFKA_PROPERTIES", &self.properties)
-                .stdin(Stdio::null())
-                .stdout(Stdio::from(log.try_clone()?))
-                .stderr(Stdio::from(log)),
-        )?;
-        let started = wait_for("Kafka has started", PATIENCE, || {
-            let log = fs::read_to_string(&path)?;
-            if let Some(status) = process.0.try_wait()? {
-                bail!("Kafka ended with {status}");
-            }
-            Ok(log.contains("Kafka Server started").then_some(()))
-        });
-        started.with_context(|| tail(&path))?;
-        self.process = Some(process);
+        let ports = [self.port, self.sasl_port, self.controller_port].map(|port| port.to_string());
+        self.process = Some(Starting::spawn("kafka.sh", self.folder.path(), &ports, &self.properties)?.wait()?);
         Ok(())
     }
 
@@ -100,12 +81,7 @@ impl Broker {
     /// # Errors
     /// It did not end in time.
     pub fn stop(&mut self) -> Result<()> {
-        let Some(mut process) = self.process.take() else {
-            return Ok(());
-        };
-        kill_process(Pid::from_child(&process.0), Signal::TERM)?;
-        wait_for("Kafka has stopped", PATIENCE, || Ok(process.0.try_wait()?))?;
-        Ok(())
+        self.process.take().map_or(Ok(()), stop)
     }
 
     /// Kills the broker, as a crash would.
@@ -113,17 +89,65 @@ impl Broker {
         self.process = None;
     }
 
-    /// Address of the plaintext listener, for `brokers = "…"`.
-    #[must_use]
-    pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
-    }
-
     /// Address of the SASL listener without TLS: `alice`/`alice-secret` by SCRAM, `bob`/`bob-secret` by PLAIN.
     #[must_use]
     pub fn sasl_address(&self) -> String {
         format!("127.0.0.1:{}", self.sasl_port)
     }
+}
+
+impl Deref for Broker {
+    type Target = Kafka;
+
+    fn deref(&self) -> &Kafka {
+        &self.kafka
+    }
+}
+
+/// A broker that was started and may not be usable yet, and its log.
+pub(crate) struct Starting(Guarded, PathBuf);
+
+impl Starting {
+    /// Runs a script of `tests/servers` that becomes a broker with its data in a folder.
+    pub(crate) fn spawn(script: &str, folder: &Path, args: &[String], properties: &str) -> Result<Self> {
+        let cache = cache();
+        if !cache.join("kafka/.complete").exists() {
+            bail!("no Kafka in {}: run `make kafka`", cache.display());
+        }
+        let path = folder.join("log");
+        let log = fs::File::create(&path)?;
+        let process = guard::spawn(
+            Command::new(guard::servers().join(script))
+                .arg(folder)
+                .args(args)
+                .env("EDGEMILL_CACHE", &cache)
+                .env("KAFKA_PROPERTIES", properties)
+                .stdin(Stdio::null())
+                .stdout(Stdio::from(log.try_clone()?))
+                .stderr(Stdio::from(log)),
+        )?;
+        Ok(Self(process, path))
+    }
+
+    /// Waits until it is usable.
+    pub(crate) fn wait(self) -> Result<Guarded> {
+        let Self(mut process, log) = self;
+        let started = wait_for("Kafka has started", PATIENCE, || {
+            if let Some(status) = process.0.try_wait()? {
+                bail!("Kafka ended with {status}");
+            }
+            Ok(fs::read_to_string(&log)?.contains("Kafka Server started").then_some(()))
+        });
+        started.with_context(|| tail(&log))?;
+        Ok(process)
+    }
+}
+
+/// Asks a broker to stop and waits until it has.
+pub(crate) fn stop(mut process: Guarded) -> Result<()> {
+    kill_process(Pid::from_child(&process.0), Signal::TERM)?;
+    wait_for("Kafka has stopped", PATIENCE, || Ok(process.0.try_wait()?))?;
+    Ok(())
 }
 
 /// Chooses a port that nobody listens on and that no outgoing connection will take: they use higher ones.
@@ -144,9 +168,9 @@ pub fn free_port() -> u16 {
     panic!("no free port from 10000 to 32000");
 }
 
-fn cache() -> std::path::PathBuf {
+fn cache() -> PathBuf {
     std::env::var_os("EDGEMILL_CACHE")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache"), std::path::PathBuf::from)
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache"), PathBuf::from)
 }
 
 /// Gives the last lines of a log, for the message of a failure.

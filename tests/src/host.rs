@@ -125,9 +125,17 @@ impl Host {
     /// # Errors
     /// As [`Builder::start`].
     pub fn restart(&mut self) -> Result<()> {
-        self.kill();
-        self.spawn()?;
+        self.spawn_again()?;
         self.ready()
+    }
+
+    /// Starts a host that was killed or ended again, and does not wait until it is ready.
+    ///
+    /// # Errors
+    /// There is no `edgemill` to run.
+    pub fn spawn_again(&mut self) -> Result<()> {
+        self.kill();
+        self.spawn()
     }
 
     fn spawn(&mut self) -> Result<()> {
@@ -163,6 +171,16 @@ impl Host {
     #[must_use]
     pub fn pid(&self) -> Pid {
         Pid::from_child(&self.process.as_ref().expect("the host runs").0)
+    }
+
+    /// Gives the most memory that the host had resident, in bytes.
+    ///
+    /// # Errors
+    /// The host has ended.
+    pub fn most_memory(&self) -> Result<i64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid().as_raw_nonzero()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("VmHWM")?;
+        Ok(line.trim().trim_end_matches(" kB").parse::<i64>()? * 1024)
     }
 
     /// Sends a signal.

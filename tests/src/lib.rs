@@ -22,18 +22,22 @@
 //! ```
 
 pub mod broker;
+pub mod cluster;
 mod guard;
 pub mod host;
 pub mod http;
 pub mod modules;
 pub mod program;
+pub mod proxy;
 pub mod records;
 pub mod swap;
 pub mod wait;
 
 pub use broker::Broker;
+pub use cluster::Cluster;
 pub use host::{Host, Signal};
-pub use records::{Consumed, Record, unique};
+pub use proxy::{Mode, Proxy};
+pub use records::{Consumed, Kafka, Record, unique};
 pub use swap::{SWAPS, Swap};
 pub use wait::{wait_for, wait_until};
 

@@ -1,9 +1,10 @@
 //! Records in and out of a broker: topics, producing, consuming to the end, and what a group has committed.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::{FromClientConfig, FromClientConfigAndContext};
@@ -13,8 +14,7 @@ use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Headers, Message
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
 
-use crate::Broker;
-use crate::wait::PATIENCE;
+use crate::wait::{PATIENCE, wait_for};
 
 /// A record to produce; what is not set is null, empty, or the broker's choice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -125,7 +125,37 @@ impl ProducerContext for Deliveries {
     }
 }
 
-impl Broker {
+/// How long one question to a cluster may take that is asked again anyway.
+const QUESTION: Duration = Duration::from_secs(5);
+
+/// A cluster as the scenarios' own clients see it: topics, records and offsets. A [`crate::Broker`] and a
+/// [`crate::Cluster`] are one each.
+#[derive(Clone)]
+pub struct Kafka {
+    address: String,
+    /// How many brokers have each partition.
+    replicas: i32,
+    /// Asks for ends again and again.
+    watcher: Arc<OnceLock<BaseConsumer>>,
+}
+
+impl std::fmt::Debug for Kafka {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Kafka at {}", self.address)
+    }
+}
+
+impl Kafka {
+    pub(crate) fn new(address: String, replicas: i32) -> Self {
+        Self { address, replicas, watcher: Arc::default() }
+    }
+
+    /// Its brokers' plaintext addresses, for `brokers = "…"`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.address.clone()
+    }
+
     fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", self.address());
@@ -147,10 +177,75 @@ impl Broker {
     /// # Errors
     /// The broker refuses, or is down.
     pub fn create_topic(&self, name: &str, partitions: i32, options: &[(&str, &str)]) -> Result<()> {
-        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(self.replicas));
         topic.config = options.to_vec();
+        self.create(&topic)
+    }
+
+    /// Makes a topic of a unique name, with the nodes that have each partition; the first of them leads it. Nodes count from 1.
+    ///
+    /// # Errors
+    /// As [`Kafka::create_topic`].
+    pub fn topic_on(&self, name: &str, nodes: &[&[i32]]) -> Result<String> {
+        let name = unique(name);
+        let count = i32::try_from(nodes.len())?;
+        self.create(&NewTopic::new(&name, count, TopicReplication::Variable(nodes)))?;
+        Ok(name)
+    }
+
+    fn create(&self, topic: &NewTopic<'_>) -> Result<()> {
         let admin = AdminClient::<DefaultClientContext>::from_config(&self.client())?;
-        one(block_on(admin.create_topics([&topic], &AdminOptions::new()))?)
+        let mut asked_before = false;
+        // a broker that has just started may not answer in time, and do it all the same
+        wait_for(&format!("topic {} is made", topic.name), PATIENCE, || {
+            let answer = block_on(admin.create_topics([topic], &AdminOptions::new()));
+            let code = match answer {
+                Ok(results) => match results.into_iter().next() {
+                    Some(Err((_, code))) => code,
+                    _ => return Ok(Some(())),
+                },
+                Err(error) => error.rdkafka_error_code().with_context(|| format!("{error}"))?,
+            };
+            let again = matches!(
+                code,
+                RDKafkaErrorCode::OperationTimedOut
+                    | RDKafkaErrorCode::RequestTimedOut
+                    | RDKafkaErrorCode::NotController
+                    | RDKafkaErrorCode::InvalidReplicationFactor
+            );
+            match code {
+                RDKafkaErrorCode::TopicAlreadyExists if asked_before => Ok(Some(())),
+                _ if again => {
+                    asked_before = true;
+                    Ok(None)
+                }
+                _ => bail!("topic {}: {code}", topic.name),
+            }
+        })?;
+        // brokers learn of it one after the other
+        let consumer: BaseConsumer = self.client().create()?;
+        wait_for(&format!("topic {} has leaders", topic.name), PATIENCE, || {
+            let metadata = consumer.fetch_metadata(Some(topic.name), QUESTION).ok();
+            let led = metadata.is_some_and(|metadata| {
+                let found = metadata.topics().first().map(|found| found.partitions()).unwrap_or_default();
+                found.len() == topic.num_partitions as usize && found.iter().all(|partition| partition.leader() >= 0)
+            });
+            Ok(led.then_some(()))
+        })
+    }
+
+    /// Gives the node that leads a partition; nodes count from 1.
+    ///
+    /// # Errors
+    /// There is no such partition, nobody leads it, or the cluster is down.
+    pub fn leader(&self, topic: &str, partition: i32) -> Result<i32> {
+        let consumer: BaseConsumer = self.client().create()?;
+        let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+        let partitions = metadata.topics().first().map(|found| found.partitions()).unwrap_or_default();
+        let found = partitions.iter().find(|found| found.id() == partition);
+        let leader = found.with_context(|| format!("no partition {partition} of {topic}"))?.leader();
+        ensure!(leader >= 0, "nobody leads partition {partition} of {topic}");
+        Ok(leader)
     }
 
     /// Deletes a topic.
@@ -214,10 +309,10 @@ impl Broker {
         Ok(all)
     }
 
-    /// Reads a topic as [`Broker::consume`] does, without keeping it. Each partition's messages come in order.
+    /// Reads a topic as [`Kafka::consume`] does, without keeping it. Each partition's messages come in order.
     ///
     /// # Errors
-    /// As [`Broker::consume`].
+    /// As [`Kafka::consume`].
     pub fn consume_each(&self, topic: &str, mut see: impl FnMut(&BorrowedMessage<'_>)) -> Result<()> {
         let consumer: BaseConsumer = self
             .client()
@@ -257,6 +352,22 @@ impl Broker {
         ends.collect()
     }
 
+    /// Adds the end offsets of a topic's partitions up. It asks by a client that is kept, and so is for asking often.
+    ///
+    /// # Errors
+    /// There is no such topic, or a broker does not answer now.
+    pub fn count(&self, topic: &str) -> Result<i64> {
+        let watcher = match self.watcher.get() {
+            Some(watcher) => watcher,
+            None => {
+                let watcher = self.client().set("reconnect.backoff.max.ms", "500").create()?;
+                self.watcher.get_or_init(|| watcher)
+            }
+        };
+        let ends = partitions(watcher, topic)?.into_iter();
+        ends.map(|partition| Ok(watcher.fetch_watermarks(topic, partition, QUESTION)?.1)).sum()
+    }
+
     /// Gives the offset that a group has committed for each partition, where it has.
     ///
     /// # Errors
@@ -269,6 +380,19 @@ impl Broker {
         }
         let committed = consumer.committed_offsets(asked, PATIENCE)?;
         Ok(committed.elements().iter().map(|element| element.offset().to_raw().filter(|offset| *offset >= 0)).collect())
+    }
+
+    /// Gives the ids of a group's members, in order.
+    ///
+    /// # Errors
+    /// The cluster is down.
+    pub fn members(&self, group: &str) -> Result<Vec<String>> {
+        let consumer: BaseConsumer = self.client().create()?;
+        let list = consumer.fetch_group_list(Some(group), PATIENCE)?;
+        let members = list.groups().iter().flat_map(|group| group.members());
+        let mut ids: Vec<String> = members.map(|member| member.id().to_owned()).collect();
+        ids.sort_unstable();
+        Ok(ids)
     }
 
     /// Counts the records of a topic that a group has not committed.

@@ -4,6 +4,9 @@
 
 mod scenarios {
     mod admin;
+    mod cluster;
+    mod corked;
+    mod fire;
     mod flights;
     mod groups;
     mod harness;
@@ -14,6 +17,7 @@ mod scenarios {
     mod once;
     mod pipeline;
     mod poison;
+    mod rebalances;
     mod shape;
     mod start;
     mod swap;

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use edgemill_tests::host::Builder;
 use edgemill_tests::wait::PATIENCE;
-use edgemill_tests::{Broker, Host, modules, unique, wait_for};
+use edgemill_tests::{Broker, Host, Kafka, modules, unique, wait_for};
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
-/// A pipeline through `identity.wasm` that a scenario fills in; see [`Line::builder`].
+/// A pipeline that a scenario fills in; see [`Line::builder`].
 const PIPELINE: &str = r#"
 state = "@dir@/state"
 host = "@host@"
@@ -23,7 +23,8 @@ grace = "@grace@"
 [pipelines.line]
 workers = @workers@
 commit_interval = "@commit@"
-on = { reject = "stop", fault = "stop" }
+on = { reject = "@on@", fault = "@on@" }
+@pipeline@
 
 [pipelines.line.source]
 brokers = "@brokers@"
@@ -33,38 +34,78 @@ group = "@group@"
 librdkafka = { @consumer@ }
 
 [[pipelines.line.chain]]
-module = "identity.wasm"
+module = "module.wasm"
 
 [pipelines.line.sink]
 type = "kafka"
 topic = "@to@"
 partition = "same-as-input"
+@sink@
+librdkafka = { @producer@ }
+
+[pipelines.line.dead-letter]
+topic = "@dead@"
 librdkafka = { @producer@ }
 "#;
 
 /// Members hear soon of a rebalance; librdkafka has 3 s. Their sessions are long: who does not leave is waited for.
 pub(super) const QUICK: &str = r#""heartbeat.interval.ms" = 300"#;
 
-/// Two topics of the shared broker, and the group that carries records from one to the other.
+/// Two topics of a cluster, and the group that carries records from one to the other.
 pub(super) struct Line {
+    pub(super) kafka: Kafka,
+    /// Where the output is; usually the same.
+    pub(super) output: Kafka,
     pub(super) from: String,
     pub(super) to: String,
     pub(super) group: String,
     pub(super) partitions: i32,
+    /// Records that fail, and where their dead letters go.
+    pub(super) sick: Option<Sick>,
+}
+
+/// Every so many records one fails: now it is refused, now the module traps.
+pub(super) struct Sick {
+    pub(super) every: i64,
+    pub(super) dead: String,
+}
+
+/// What was found twice in a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Repeats {
+    pub(super) records: i64,
+    /// How often a partition's records began again further in front.
+    pub(super) runs: i64,
 }
 
 impl Line {
-    /// Makes the topics.
+    /// Makes the topics, on the shared broker.
     pub(super) fn new(partitions: i32) -> Result<Self> {
-        let broker = Broker::shared();
-        let (from, to) = (broker.topic("from", partitions)?, broker.topic("to", partitions)?);
-        Ok(Self { from, to, group: unique("group"), partitions })
+        Self::on(Broker::shared(), partitions)
+    }
+
+    /// Makes the topics.
+    pub(super) fn on(kafka: &Kafka, partitions: i32) -> Result<Self> {
+        Self::between(kafka, kafka, partitions)
+    }
+
+    /// Makes the topics, each in its cluster. Hosts must be told of the second, as `sink`.
+    pub(super) fn between(kafka: &Kafka, output: &Kafka, partitions: i32) -> Result<Self> {
+        let (from, to) = (kafka.topic("from", partitions)?, output.topic("to", partitions)?);
+        let (kafka, output) = (kafka.clone(), output.clone());
+        Ok(Self { kafka, output, from, to, group: unique("group"), partitions, sick: None })
+    }
+
+    /// Has one record of so many fail.
+    pub(super) fn sick(self, every: i64) -> Result<Self> {
+        let dead = self.output.topic("dead", self.partitions)?;
+        Ok(Self { sick: Some(Sick { every, dead }), ..self })
     }
 
     /// Begins a host for it. `set` comes first where a scenario wants another value than the usual one.
     pub(super) fn builder(&self, set: &[(&str, &str)]) -> Builder {
         let usual = [
-            ("brokers", Broker::shared().address()),
+            ("brokers", self.kafka.address()),
             ("from", self.from.clone()),
             ("to", self.to.clone()),
             ("group", self.group.clone()),
@@ -72,43 +113,60 @@ impl Line {
             ("grace", "20 s".to_owned()),
             ("workers", "1".to_owned()),
             ("commit", "50 ms".to_owned()),
+            ("on", if self.sick.is_some() { "dead-letter" } else { "stop" }.to_owned()),
+            ("dead", self.sick.as_ref().map_or("no-dead-letters", |sick| &sick.dead).to_owned()),
+            ("pipeline", String::new()),
             ("more", String::new()),
+            ("sink", String::new()),
             ("consumer", QUICK.to_owned()),
             ("producer", String::new()),
         ];
         let builder = set.iter().fold(Host::builder(PIPELINE), |builder, (name, value)| builder.set(name, value));
         let builder = usual.iter().fold(builder, |builder, (name, value)| builder.set(name, value));
-        builder.module("identity.wasm", modules::hostile("identity").expect("identity.wat is a module"))
+        let module = if self.sick.is_some() { "poison" } else { "identity" };
+        builder.module("module.wasm", modules::hostile(module).expect("it is a module"))
     }
 
     /// Starts to produce.
     pub(super) fn load(&self, per_second: i64) -> Result<Load> {
-        Load::start(&self.from, self.partitions, per_second)
+        Load::on(&self.kafka, &self.from, self.partitions, per_second, self.sick.as_ref().map(|sick| sick.every))
     }
 
     /// Counts what has arrived.
     pub(super) fn arrived(&self) -> Result<i64> {
-        Ok(Broker::shared().ends(&self.to)?.iter().sum())
+        self.output.count(&self.to)
     }
 
     /// Waits until so many more have arrived than there are now.
     pub(super) fn wait_for_more(&self, more: i64) -> Result<()> {
-        let before = self.arrived()?;
+        // a broker that dies just now answers later
+        let before = wait_for("what has arrived can be counted", PATIENCE, || Ok(self.arrived().ok()))?;
         wait_for(&format!("{more} more records have arrived"), PATIENCE, || {
-            Ok((self.arrived()? >= before + more).then_some(()))
+            Ok(self.arrived().ok().filter(|arrived| *arrived >= before + more).map(drop))
         })
     }
 
     /// Waits until the group has committed everything that was produced.
     pub(super) fn wait_for_commits(&self) -> Result<()> {
         wait_for("everything is committed", PATIENCE, || {
-            Ok((Broker::shared().lag(&self.group, &self.from)? == 0).then_some(()))
+            Ok(self.kafka.lag(&self.group, &self.from).ok().filter(|lag| *lag == 0).map(drop))
         })
     }
 
     /// Checks that nothing is missing and that order is kept, apart from repeats. Counts the repeats.
     pub(super) fn verdict(&self, produced: &[i64]) -> Result<i64> {
-        verdict(Broker::shared(), &self.to, produced)
+        let all = self.repeats(produced)?;
+        Ok(all.iter().map(|repeats| repeats.records).sum())
+    }
+
+    /// As [`Line::verdict`], for the output and for the dead letters where there are some.
+    pub(super) fn repeats(&self, produced: &[i64]) -> Result<Vec<Repeats>> {
+        let Some(Sick { every, dead }) = &self.sick else {
+            return Ok(vec![repeats(&self.output, &self.to, produced, |_| true)?]);
+        };
+        let rows = repeats(&self.output, &self.to, produced, |number| !is_sick(number, *every))?;
+        let letters = repeats(&self.output, dead, produced, |number| is_sick(number, *every))?;
+        Ok(vec![rows, letters])
     }
 }
 
@@ -119,13 +177,18 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// Starts. The rate is that of all partitions together.
+    /// Starts on the shared broker. The rate is that of all partitions together.
     pub(super) fn start(topic: &str, partitions: i32, per_second: i64) -> Result<Self> {
+        Self::on(Broker::shared(), topic, partitions, per_second, None)
+    }
+
+    /// Starts; one record of so many is sick.
+    fn on(kafka: &Kafka, topic: &str, partitions: i32, per_second: i64, sick: Option<i64>) -> Result<Self> {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", Broker::shared().address()).set("enable.idempotence", "true");
+        config.set("bootstrap.servers", kafka.address()).set("enable.idempotence", "true");
         let producer: BaseProducer = config.set("linger.ms", "2").create()?;
         let (stop, stopped) = sync_channel(1);
-        let topic = topic.to_owned();
+        let (kafka, topic) = (kafka.clone(), topic.to_owned());
         let thread = std::thread::Builder::new().name("load".to_owned()).spawn(move || {
             let start = Instant::now();
             let mut next = 0;
@@ -135,13 +198,13 @@ impl Load {
                 let due = start.elapsed().as_millis() as i64 * per_second / 1000 / i64::from(partitions);
                 for number in next..due {
                     for partition in 0..partitions {
-                        send(&producer, &topic, partition, number)?;
+                        send(&producer, &topic, partition, &value(partition, number, sick))?;
                     }
                 }
                 next = next.max(due);
             }
             producer.flush(PATIENCE).context("flushing the load")?;
-            let ends = Broker::shared().ends(&topic)?;
+            let ends = kafka.ends(&topic)?;
             ensure!(ends.iter().all(|end| *end == next), "the load has not arrived: {next} a partition, ends {ends:?}");
             Ok(ends)
         })?;
@@ -156,9 +219,9 @@ impl Load {
     }
 }
 
-fn send(producer: &BaseProducer, topic: &str, partition: i32, number: i64) -> Result<()> {
-    let (key, value) = (partition.to_string(), numbered(partition, number));
-    let mut record = BaseRecord::to(topic).partition(partition).key(&key).payload(&value);
+fn send(producer: &BaseProducer, topic: &str, partition: i32, value: &str) -> Result<()> {
+    let key = partition.to_string();
+    let mut record = BaseRecord::to(topic).partition(partition).key(&key).payload(value);
     while let Err((error, again)) = producer.send(record) {
         let KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) = error else { bail!("producing: {error}") };
         producer.poll(Duration::from_millis(10));
@@ -172,32 +235,72 @@ pub(super) fn numbered(partition: i32, number: i64) -> String {
     format!("{partition}:{number}")
 }
 
+fn is_sick(number: i64, every: i64) -> bool {
+    number % every == every / 2
+}
+
+/// The value of a numbered record, sick ones with the order to `poison.wat` in front.
+fn value(partition: i32, number: i64, sick: Option<i64>) -> String {
+    let order = match sick {
+        Some(every) if is_sick(number, every) => {
+            if number / every % 2 == 0 {
+                "R!"
+            } else {
+                "T!"
+            }
+        }
+        _ => "",
+    };
+    format!("{order}{}", numbered(partition, number))
+}
+
+/// How far a topic's reader is with the records of one input partition.
+struct Reading {
+    home: i32,
+    expected: i64,
+    last: i64,
+}
+
 /// Checks a topic of numbered records: nothing is missing, and each input partition's records came in order, apart from
 /// repeats, to one and the same partition. Counts the repeats.
-pub(super) fn verdict(broker: &Broker, topic: &str, produced: &[i64]) -> Result<i64> {
-    let mut next: BTreeMap<i32, (i32, i64)> = BTreeMap::new();
-    let (mut repeats, mut wrong) = (0, Vec::new());
-    broker.consume_each(topic, |message| {
+pub(super) fn verdict(kafka: &Kafka, topic: &str, produced: &[i64]) -> Result<i64> {
+    Ok(repeats(kafka, topic, produced, |_| true)?.records)
+}
+
+/// As [`verdict`], for a topic that must have the numbers that are wanted and no other.
+fn repeats(kafka: &Kafka, topic: &str, produced: &[i64], wanted: impl Fn(i64) -> bool) -> Result<Repeats> {
+    let after = |number: i64| (number..).find(|number| wanted(*number)).expect("some are wanted");
+    let mut all: BTreeMap<i32, Reading> = BTreeMap::new();
+    let (mut repeats, mut wrong) = (Repeats { records: 0, runs: 0 }, Vec::new());
+    kafka.consume_each(topic, |message| {
         let text = message.payload().map(String::from_utf8_lossy).unwrap_or_default().into_owned();
-        let parsed = text.split_once(':').and_then(|(p, n)| Some((p.parse::<i32>().ok()?, n.parse::<i64>().ok()?)));
+        // an order to the module may stand in front, and anything behind
+        let mut parts = text.trim_start_matches(['R', 'T', '!']).split(':');
+        let parsed = parts.next().zip(parts.next());
+        let parsed = parsed.and_then(|(p, n)| Some((p.parse::<i32>().ok()?, n.parse::<i64>().ok()?)));
         let Some((source, number)) = parsed else { return wrong.push(format!("a value {text:?}")) };
-        let (home, expected) = next.entry(source).or_insert((message.partition(), 0));
-        if *home != message.partition() {
-            wrong.push(format!("{text} is in partition {}, others of its partition in {home}", message.partition()));
+        let home = message.partition();
+        let reading = all.entry(source).or_insert_with(|| Reading { home, expected: after(0), last: -1 });
+        if reading.home != home {
+            wrong.push(format!("{text} is in partition {home}, others of its partition in {}", reading.home));
         }
-        if number == *expected {
-            *expected += 1;
-        } else if number < *expected {
-            repeats += 1;
+        if !wanted(number) {
+            wrong.push(format!("{text} does not belong into this topic"));
+        } else if number < reading.expected {
+            repeats.records += 1;
+            repeats.runs += i64::from(number <= reading.last);
         } else {
-            wrong.push(format!("{text} follows {source}:{}", *expected - 1));
-            *expected = number + 1;
+            if number > reading.expected {
+                wrong.push(format!("{text} follows {source}:{}", reading.last));
+            }
+            reading.expected = after(number + 1);
         }
+        reading.last = number;
     })?;
     for (partition, count) in (0..).zip(produced) {
-        let found = next.get(&partition).map_or(0, |(_, next)| *next);
-        if found != *count {
-            wrong.push(format!("partition {partition} ends with number {} of {count}", found - 1));
+        let found = all.get(&partition).map_or(after(0), |reading| reading.expected);
+        if found != after(*count) {
+            wrong.push(format!("partition {partition} goes on with number {found}, and {count} were produced"));
         }
     }
     let count = wrong.len();
