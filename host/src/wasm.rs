@@ -8,7 +8,6 @@ use crate::modules::{LoadError, Module};
 use cache::Cache;
 use serde_json::Value;
 use settings::Checks;
-use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -128,11 +127,6 @@ impl Engine {
         let runtime = Runtime::new(Checks::None).map_err(|error| LoadError::new("compile", format!("{error:#}")))?;
         Ok(self.shared.untimed.get_or_init(|| runtime))
     }
-}
-
-/// SHA-256 of bytes, in hexadecimal.
-pub fn sha256_hex(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
 }
 
 fn hex(bytes: &[u8]) -> String {

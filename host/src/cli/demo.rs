@@ -9,8 +9,12 @@ use crate::worker::status::State;
 use anyhow::{Context, Result, anyhow, bail};
 use feed::{Expected, Feed};
 use indicatif::{ProgressBar, ProgressStyle};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tally::Tally;
 
@@ -47,21 +51,25 @@ pub struct Options {
 /// # Errors
 /// It could not run, or a record was lost or duplicated.
 pub fn run(options: &Options) -> Result<()> {
+    let asked = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, asked.clone())?;
+    }
     let folder = Folder::new(&options.modules)?;
     let topics = [(FLIGHTS, 4), (FARES, 4), (PAGE_VIEWS, 2), (CHECKED, 2), (DEAD_LETTERS, 1)];
     let broker = EmbeddedBroker::start(&topics).map_err(|error| anyhow!(error))?;
     let text = configuration(&broker.brokers());
-    println!("An embedded broker listens at {}. This is the whole configuration:\n", broker.brokers());
-    println!("{}", indent(&text));
+    tell(&format!("An embedded broker listens at {}. This is the whole configuration:\n", broker.brokers()))?;
+    tell(&indent(&text))?;
     fs::write(folder.path.join("edgemill.toml"), &text)?;
     let (config, _) = Config::load(&folder.path.join("edgemill.toml")).map_err(|report| anyhow!("{report}"))?;
     let service = Service::start(config)?;
-    let verdict = show(&service, &broker.brokers(), &folder, options);
+    let verdict = show(&service, &broker.brokers(), &folder, options, &asked);
     service.ender().end();
     let ended = service.wait();
     let verdict = verdict?;
     ended?;
-    println!("{}", verdict.text);
+    tell(&verdict.text)?;
     if !verdict.clean {
         bail!("the demo lost or duplicated records: please report this");
     }
@@ -73,10 +81,10 @@ struct Verdict {
     clean: bool,
 }
 
-fn show(service: &Service, brokers: &str, folder: &Folder, options: &Options) -> Result<Verdict> {
+fn show(service: &Service, brokers: &str, folder: &Folder, options: &Options, asked: &AtomicBool) -> Result<Verdict> {
     // nobody wakes it: it only lets time pass
     let nap = Wake::new()?;
-    wait_for_group(service, &nap)?;
+    wait_for_group(service, &nap, asked)?;
     let mut feed = Feed::start(brokers, options.seconds)?;
     let mut tally = Tally::start(brokers, feed.expected())?;
     let Expected { flights, page_views } = feed.expected();
@@ -86,12 +94,15 @@ fn show(service: &Service, brokers: &str, folder: &Folder, options: &Options) ->
     let mut swapped: Option<Duration> = None;
     let mut deadline = None;
     loop {
+        if asked.load(Ordering::Relaxed) {
+            bail!("asked to end before the verdict");
+        }
         feed.feed(started.elapsed())?;
         tally.read();
         bar.set_position(tally.seen());
         bar.set_message(rates(service));
         if swapped.is_none() && started.elapsed() > swap_at {
-            say(&bar, &tally.sample("before the swap"));
+            say(&bar, &tally.sample("before the swap"))?;
             swapped = Some(swap(service, folder, &bar, &nap)?);
             tally.new_sample();
         }
@@ -104,16 +115,16 @@ fn show(service: &Service, brokers: &str, folder: &Folder, options: &Options) ->
         }
         nap.wait(Duration::from_millis(10));
     }
-    say(&bar, &tally.sample("after the swap"));
+    say(&bar, &tally.sample("after the swap"))?;
     bar.finish_and_clear();
     Ok(tally.verdict(feed.produced(), swapped.unwrap_or_default(), longest_pause(service)))
 }
 
-fn wait_for_group(service: &Service, nap: &Wake) -> Result<()> {
-    println!("Waiting for the consumer groups to form (the embedded broker takes 3 s for it)...");
+fn wait_for_group(service: &Service, nap: &Wake, asked: &AtomicBool) -> Result<()> {
+    tell("Waiting for the consumer groups to form (the embedded broker takes 3 s for it)...")?;
     let deadline = Instant::now() + JOIN;
     let running = || service.views().iter().flat_map(|view| &view.1).all(|board| board.read().state == State::Running);
-    while !running() {
+    while !running() && !asked.load(Ordering::Relaxed) {
         if Instant::now() > deadline {
             bail!("the workers did not join their groups within {} s", JOIN.as_secs());
         }
@@ -124,7 +135,7 @@ fn wait_for_group(service: &Service, nap: &Wake) -> Result<()> {
 
 /// Replaces the module as a deployment would, by renaming, and waits until every worker has switched.
 fn swap(service: &Service, folder: &Folder, bar: &ProgressBar, nap: &Wake) -> Result<Duration> {
-    say(bar, &format!("Swapping {SWAPPED_OUT} for another module while records flow..."));
+    say(bar, &format!("Swapping {SWAPPED_OUT} for another module while records flow..."))?;
     let started = Instant::now();
     folder.swap()?;
     let (plans, boards) = service.views().first().context("the demo has a pipeline of flights")?;
@@ -159,11 +170,17 @@ fn bar(expected: u64) -> ProgressBar {
 }
 
 /// Prints above the bar; plainly where there is no terminal.
-fn say(bar: &ProgressBar, text: &str) {
-    match bar.is_hidden() {
-        true => println!("{text}"),
-        false => bar.println(text),
+fn say(bar: &ProgressBar, text: &str) -> Result<()> {
+    if bar.is_hidden() {
+        return tell(text);
     }
+    bar.println(text);
+    Ok(())
+}
+
+/// Prints a line. Fails where nobody reads it any more.
+fn tell(text: &str) -> Result<()> {
+    Ok(writeln!(io::stdout(), "{text}")?)
 }
 
 fn indent(text: &str) -> String {

@@ -205,7 +205,7 @@ impl Produced {
         let client = KafkaClient {
             brokers: brokers.to_owned(),
             options: arguments.option.iter().cloned().collect(),
-            unreachable_after: Some(Duration::from_secs(60)),
+            unreachable_after: Some(Duration::from_secs(20)),
         };
         let config = SinkConfig {
             client,

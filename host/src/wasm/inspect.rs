@@ -1,7 +1,8 @@
 //! What a module is, read from its bytes without compiling it: door, contract, imports, exports, memory.
 
-use super::{CONTRACT, CORE_EXPORT, LOG, sha256_hex};
+use super::{CONTRACT, CORE_EXPORT, LOG};
 use crate::modules::LoadError;
+use crate::modules::hash;
 use std::fmt;
 use wasmparser::{KnownCustom, MemoryType, Parser, Payload};
 
@@ -92,7 +93,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
         imports: Vec::new(),
         exports: Vec::new(),
         size: bytes.len(),
-        sha256: sha256_hex(bytes),
+        sha256: hash(bytes),
         memory: None,
         names: false,
         dwarf: false,
