@@ -176,6 +176,7 @@ impl Service {
             name: pipeline.name.clone(),
             plans: plans.clone(),
             workers: workers.clone(),
+            handovers: plans.workers().to_vec(),
         });
         let host = self.config.host.clone();
         let view = View { host, started: Instant::now(), metrics, pipelines: pipelines.collect() };
