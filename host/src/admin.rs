@@ -1,17 +1,20 @@
-//! The admin port: metrics for Prometheus, health, readiness, and the status as JSON.
+//! The admin port: metrics for Prometheus, health, readiness, the status as JSON, and a way to resume what waits.
 
 use crate::modules::plans::Plans;
-use crate::worker::status::{LaneStatus, State, StatusBoard, WorkerStatus};
+use crate::worker::handover::Handover;
+use crate::worker::status::{Held, LaneStatus, State, StatusBoard, WorkerStatus};
 use axum::extract::State as Shared;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+mod resume;
 
 /// How often the recorder's histograms are tidied, as the exporter wants it.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -24,6 +27,8 @@ pub struct PipelineView {
     pub plans: Arc<Plans>,
     /// Its workers.
     pub workers: Vec<StatusBoard>,
+    /// What they are told, in the same order.
+    pub handovers: Vec<Arc<Handover>>,
 }
 
 /// What the admin port shows.
@@ -60,6 +65,7 @@ pub async fn serve(listen: SocketAddr, view: Arc<View>) -> Result<SocketAddr, St
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readiness))
         .route("/status", get(status))
+        .route("/pipelines/{name}/resume", post(resume::resume))
         .with_state(view);
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, routes).await {
@@ -73,22 +79,37 @@ async fn render_metrics(Shared(view): Shared<Arc<View>>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], view.metrics.render()).into_response()
 }
 
-/// Ready: every worker is a member of its group.
+/// Ready: every worker is a member of its group, and nothing waits for a person.
 async fn readiness(Shared(view): Shared<Arc<View>>) -> Response {
     let mut waiting = Vec::new();
     for pipeline in &view.pipelines {
         for (number, worker) in pipeline.workers.iter().enumerate() {
             let status = worker.read();
             if status.state != State::Running {
-                let failure = status.failure.map_or(String::new(), |failure| format!(": {failure}"));
+                let failure = status.failure.as_ref().map_or(String::new(), |failure| format!(": {failure}"));
                 waiting.push(format!("{} worker {number}: {}{failure}\n", pipeline.name, status.state.as_str()));
             }
+            waiting.extend(held(&status).map(|what| format!("{} worker {number}: {what}\n", pipeline.name)));
         }
     }
     match waiting.is_empty() {
         true => "ready\n".into_response(),
         false => (StatusCode::SERVICE_UNAVAILABLE, waiting.concat()).into_response(),
     }
+}
+
+/// What a worker does not read until a person has done something.
+fn held(status: &WorkerStatus) -> impl Iterator<Item = String> {
+    let breaker = status.breaker.as_ref().map(|breaker| {
+        let waiting: Vec<_> = breaker.waiting.iter().map(ToString::to_string).collect();
+        format!("the breaker is open, too many records failed: {}; {} not read", breaker.failed, waiting.join(", "))
+    });
+    let paused = status.lanes.iter().filter_map(|lane| {
+        let Held { class, code, message, offset, .. } = lane.held.as_ref().filter(|held| held.again_in.is_none())?;
+        let (partition, offset) = (&lane.partition, offset.0);
+        Some(format!("{partition} is paused in front of offset {offset}: {class} ({code}): {message}"))
+    });
+    breaker.into_iter().chain(paused)
 }
 
 async fn status(Shared(view): Shared<Arc<View>>) -> Json<Value> {
@@ -143,6 +164,7 @@ fn worker(status: &WorkerStatus) -> Value {
             "lag": lane_lag(lane),
             "resume": lane.resume,
             "plan_since": lane.plan_since.map(|offset| offset.0),
+            "held": lane.held.as_ref().map(held_json),
         })
     };
     json!({
@@ -155,6 +177,21 @@ fn worker(status: &WorkerStatus) -> Value {
         "rows_per_second": status.rows_per_second.round(),
         "longest_swap_pause_ms": status.longest_swap_pause,
         "failure": status.failure,
+        "breaker": status.breaker.as_ref().map(|breaker| json!({
+            "failed": breaker.failed,
+            "waiting": breaker.waiting.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        })),
         "lanes": status.lanes.iter().map(lane).collect::<Vec<_>>(),
+    })
+}
+
+fn held_json(held: &Held) -> Value {
+    json!({
+        "class": held.class.as_str(),
+        "code": held.code,
+        "message": held.message,
+        "offset": held.offset.0,
+        "tries": held.tries,
+        "until": held.again_in.map_or(json!("resumed"), |wait| json!(wait.as_millis() as u64)),
     })
 }

@@ -3,7 +3,7 @@
 use crate::batch::Batch;
 use crate::modules::Module;
 use crate::outputs::Outputs;
-use crate::policy::{Action, Class, Failure, Policy};
+use crate::policy::{Class, Failure, Policy, Rule};
 use std::sync::Arc;
 
 pub mod apply;
@@ -14,8 +14,17 @@ mod stage;
 pub struct Fault {
     /// What kind.
     pub class: Class,
-    /// For a person; a guest's backtrace where there is one.
+    /// For a person.
     pub message: String,
+    /// Where in the guest, a line a frame, where its module has names.
+    pub backtrace: Option<String>,
+}
+
+impl Fault {
+    /// A fault that tells no place in the guest.
+    pub fn new(class: Class, message: impl Into<String>) -> Self {
+        Self { class, message: message.into(), backtrace: None }
+    }
 }
 
 /// A live instance of a module, owned by one worker.
@@ -38,8 +47,8 @@ pub struct Plan {
     pub number: u64,
     /// The modules in order.
     pub stages: Vec<PlanStage>,
-    /// What is done with records whose rows the sink refuses: no module is at fault then.
-    pub refused: Action,
+    /// What is done with records that fail at the sink: no module is at fault then.
+    pub sink: Policy,
 }
 
 /// A module's place in a plan.
@@ -53,8 +62,8 @@ pub struct PlanStage {
 
 impl Plan {
     /// What to do with a failure of this plan's.
-    pub fn action(&self, failure: &Failure) -> Action {
-        self.stages.get(failure.stage).map_or(self.refused, |stage| stage.policy.action(failure.class))
+    pub fn rule(&self, failure: &Failure) -> Rule {
+        self.stages.get(failure.stage).map_or(&self.sink, |stage| &stage.policy).rule(failure.class)
     }
 
     /// The modules' names and the first 12 digits of their hashes, for logs.

@@ -15,6 +15,7 @@ pub mod demo;
 mod generate;
 mod inspect;
 mod reset;
+mod resume;
 mod run;
 
 const AFTER: &str = "\
@@ -46,6 +47,7 @@ enum Command {
     Inspect(inspect::Arguments),
     Generate(generate::Arguments),
     Reset(reset::Arguments),
+    Resume(resume::Arguments),
     Demo(DemoArguments),
 }
 
@@ -145,6 +147,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Reset(arguments) => reset::run(&arguments),
+        Command::Resume(arguments) => resume::run(&arguments),
         Command::Demo(DemoArguments { modules, seconds }) => {
             demo::run(&demo::Options { modules, seconds }).map(|()| Done::Well).map_err(Failure::from)
         }

@@ -3,6 +3,7 @@
 //! A file becomes a [`Config`] in one step, or a [`Report`] of everything that is wrong with it. Below: `file` reads the
 //! top level, `pipeline` and `clients` their tables, `across` compares them; `reader` is what they read with.
 
+use crate::breaker::Limit;
 use crate::policy::Policy;
 use crate::source::BatchLimit;
 use serde_json::Value;
@@ -17,6 +18,7 @@ mod clients;
 mod file;
 mod machine;
 mod names;
+mod on;
 mod options;
 mod pipeline;
 mod reader;
@@ -132,6 +134,10 @@ pub struct Pipeline {
     pub commit_interval: Duration,
     /// Whether rows carry the modules that made them in a header.
     pub stamp: bool,
+    /// What is done with records that fail at the sink, and in modules that say nothing else.
+    pub policy: Policy,
+    /// When so many fail that the pipeline waits; `None`: never.
+    pub breaker: Option<Limit>,
     /// Where records come from.
     pub source: KafkaSource,
     /// The modules in order; may be empty.

@@ -1,12 +1,13 @@
 //! Edgemill: consumes Kafka messages, passes each through a chain of WebAssembly transform modules, and delivers the results.
 //!
-//! The layers, from the bottom: words (`record`, `batch`, `outputs`, `ledger`, `route`, `policy`, `backoff`, `config`),
+//! The layers, from the bottom: words (`record`, `batch`, `outputs`, `ledger`, `route`, `policy`, `breaker`, `backoff`, `config`),
 //! ports (`source`, `sink`, `chain`, `modules`), adapters (`kafka`, `sink::stdout`, `wasm`, `modules::watch`), control
 //! (`worker`, `modules::reload`, `admin`, `service`), and `cli` on top.
 
 pub mod admin;
 pub mod backoff;
 pub mod batch;
+pub mod breaker;
 pub mod chain;
 pub mod cli;
 pub mod config;

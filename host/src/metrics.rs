@@ -9,6 +9,9 @@ const RECORD_BYTES: &str = "edgemill_record_bytes_total";
 const ROWS: &str = "edgemill_rows_total";
 const DELIVERED: &str = "edgemill_rows_delivered_total";
 const FAILURES: &str = "edgemill_failures_total";
+const RETRIES: &str = "edgemill_retries_total";
+const LANES_PAUSED: &str = "edgemill_lanes_paused";
+const BREAKER_OPEN: &str = "edgemill_breaker_open";
 const BATCH_SECONDS: &str = "edgemill_chain_seconds";
 const RESTARTS: &str = "edgemill_instance_restarts_total";
 const SWAP_SECONDS: &str = "edgemill_swap_pause_seconds";
@@ -28,6 +31,9 @@ pub fn describe() {
     describe_counter!(ROWS, "rows handed to the sink");
     describe_counter!(DELIVERED, "rows and dead letters that are durable");
     describe_counter!(FAILURES, "records that failed, by module, class and action");
+    describe_counter!(RETRIES, "records that failed and are tried again, by module and class");
+    describe_gauge!(LANES_PAUSED, "partitions that wait in front of a record until somebody resumes them");
+    describe_gauge!(BREAKER_OPEN, "1 while the breaker keeps a worker from reading some of its partitions, else 0");
     describe_histogram!(BATCH_SECONDS, Unit::Seconds, "time that a batch spent in the chain");
     describe_counter!(RESTARTS, "instances replaced after a fault");
     describe_histogram!(SWAP_SECONDS, Unit::Seconds, "time that a worker stood still to switch plans");
@@ -69,6 +75,10 @@ pub struct WorkerMetrics {
     pub rewinds: Counter,
     /// Memory of live instances.
     pub guest_memory: Gauge,
+    /// Lanes that wait for somebody to resume them.
+    pub lanes_paused: Gauge,
+    /// Whether the breaker holds lanes.
+    pub breaker_open: Gauge,
 }
 
 impl WorkerMetrics {
@@ -87,6 +97,8 @@ impl WorkerMetrics {
             transaction_seconds: histogram!(TRANSACTION_SECONDS, labels()),
             rewinds: counter!(REWINDS, labels()),
             guest_memory: gauge!(GUEST_MEMORY, labels()),
+            lanes_paused: gauge!(LANES_PAUSED, labels()),
+            breaker_open: gauge!(BREAKER_OPEN, labels()),
             pipeline: p.clone(),
             worker: w.clone(),
         }
@@ -101,6 +113,16 @@ impl WorkerMetrics {
             Label::new("action", action.as_str()),
         ];
         counter!(FAILURES, labels).increment(1);
+    }
+
+    /// Counts a try that failed and is followed by another.
+    pub fn retry(&self, module: &str, class: Class) {
+        let labels = vec![
+            Label::new("pipeline", self.pipeline.clone()),
+            Label::new("module", module.to_owned()),
+            Label::new("class", class.as_str()),
+        ];
+        counter!(RETRIES, labels).increment(1);
     }
 
     /// Counts a commit.

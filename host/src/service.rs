@@ -11,7 +11,6 @@ use crate::modules::last_good::LastGood;
 use crate::modules::plans::Plans;
 use crate::modules::reload::{self, Load, Loader};
 use crate::modules::watch::Watch;
-use crate::policy::{Action, Class};
 use crate::route::Routes;
 use crate::sink::stdout::Stdout;
 use crate::sink::{Sink, SinkError};
@@ -177,6 +176,7 @@ impl Service {
             name: pipeline.name.clone(),
             plans: plans.clone(),
             workers: workers.clone(),
+            handovers: plans.workers().to_vec(),
         });
         let host = self.config.host.clone();
         let view = View { host, started: Instant::now(), metrics, pipelines: pipelines.collect() };
@@ -239,7 +239,7 @@ fn prepare(config: &Config, pipeline: &Pipeline, load: &Load) -> Result<Prepared
         pipeline: pipeline.name.clone(),
         folder: config.modules.clone(),
         stages: pipeline.chain.clone(),
-        refused: refused(pipeline),
+        sink: pipeline.policy,
         load: load.clone(),
         self_test: crate::modules::self_test::run,
         last_good: LastGood::new(&config.state, &pipeline.name),
@@ -256,15 +256,6 @@ fn prepare(config: &Config, pipeline: &Pipeline, load: &Load) -> Result<Prepared
     let plans = Arc::new(Plans::new(plan, Arc::new(routes(pipeline)), handovers));
     plans.set_refused(refused);
     Ok((loader, plans, wakes))
-}
-
-/// What is done with records whose rows the sink refuses: as the last module's faults, since it made the row.
-fn refused(pipeline: &Pipeline) -> Action {
-    match (pipeline.chain.last(), &pipeline.dead_letter) {
-        (Some(stage), _) => stage.policy.action(Class::Refused),
-        (None, Some(_)) => Action::DeadLetter,
-        (None, None) => Action::Stop,
-    }
 }
 
 /// How long the group waits for a member that is busy, for instance with draining: `max.poll.interval.ms`.
@@ -323,6 +314,7 @@ impl Life {
             self.board.update(|status| {
                 (status.state, status.failure) = (State::Waiting, Some(message));
                 status.lanes.clear();
+                status.breaker = None;
             });
             let until = Instant::now() + wait;
             while Instant::now() < until {
@@ -366,6 +358,7 @@ impl Life {
             commit_interval: self.pipeline.commit_interval,
             grace: self.grace,
             revocation: self.grace.min(patience(&self.pipeline.source) / 2),
+            breaker: self.pipeline.breaker,
         };
         let metrics = WorkerMetrics::new(&self.pipeline.name, self.number);
         Worker::new(settings, parts, self.handover.clone(), self.wake.clone(), self.board.clone(), metrics).run()

@@ -1,6 +1,7 @@
 //! Port: where rows go. Owned by one worker.
 
 use crate::batch::Batch;
+use crate::policy::Class;
 use crate::record::{Partition, Resume, Span};
 use crate::route::Route;
 
@@ -11,6 +12,8 @@ pub mod stdout;
 pub struct Refusal {
     /// Index of the row in the batch.
     pub row: u32,
+    /// [`Class::Encode`] where the sink cannot make a row of it, [`Class::Refused`] where the destination does not take it.
+    pub class: Class,
     /// Why, for a person.
     pub message: String,
 }

@@ -101,6 +101,12 @@ pub trait Source {
     /// See [`SourceError`].
     fn rewind(&mut self, lane: Lane, to: Option<Resume>) -> Result<(), SourceError>;
 
+    /// Hands out nothing of a lane until [`Source::let_go`]; a lane that is read again stays held. It may be fetched on.
+    fn hold(&mut self, lane: Lane);
+
+    /// Hands out a held lane's records again, from where it is.
+    fn let_go(&mut self, lane: Lane);
+
     /// Commits resume points. With a deadline it waits for the answer; without one the answer is logged when it comes.
     ///
     /// # Errors

@@ -3,22 +3,28 @@
 //! Someone who knows [`Worker::run`] knows the program.
 
 use crate::backoff::Backoff;
+use crate::breaker::Limit;
 use crate::chain::apply::Chain;
 use crate::metrics::WorkerMetrics;
-use crate::record::{Lane, Offset, Partition};
+use crate::record::{Lane, Partition};
 use crate::sink::{Settled, Sink, SinkError};
 use crate::source::{BatchLimit, Event, Messages, Source, SourceError};
 use crate::wake::Wake;
 use handover::Handover;
+use lane::LaneBook;
 use status::{State, StatusBoard};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use submit::Hands;
 
+mod breaker;
 mod commit;
 mod dead_letter;
 pub mod handover;
+mod hold;
+mod lane;
 mod pass;
+mod pass_through;
 mod publish;
 mod stamp;
 pub mod status;
@@ -96,22 +102,8 @@ pub struct Settings {
     pub grace: Duration,
     /// How long it may take when lanes are revoked: the group must not lose patience.
     pub revocation: Duration,
-}
-
-/// What the worker keeps of a lane besides its ledger.
-struct LaneBook {
-    lane: Lane,
-    partition: Partition,
-    /// The first offset that the current plan was given.
-    plan_since: Option<Offset>,
-    /// Up to this offset a row was refused after it was handed over: records go one by one until then.
-    careful_to: Option<Offset>,
-    /// With transactions: how many go at once until then; fewer with every refusal, until the refused row stands alone.
-    careful_step: usize,
-    /// In a transaction that was aborted for it, the row of this record was refused, and why.
-    refused: Option<(Offset, String)>,
-    /// The last offset handed to the chain.
-    last: Option<Offset>,
+    /// When so many records fail that nothing more is read; `None`: never.
+    pub breaker: Option<Limit>,
 }
 
 /// See the module.
@@ -133,6 +125,12 @@ pub struct Worker {
     /// Nothing is read until the transaction has ended.
     closing: bool,
     next_status: Instant,
+    /// When the next hold may end; none where no lane waits for a time.
+    next_try: Option<Instant>,
+    /// When lanes that the breaker holds are tried; none where it holds none.
+    next_probe: Option<Instant>,
+    /// Why the breaker tripped last.
+    reason: String,
 }
 
 impl Worker {
@@ -169,6 +167,9 @@ impl Worker {
             next_commit,
             closing: false,
             next_status: now + publish::INTERVAL,
+            next_try: None,
+            next_probe: None,
+            reason: String::new(),
         }
     }
 
@@ -193,13 +194,14 @@ impl Worker {
     fn work(&mut self) -> Result<(), WorkerError> {
         while !self.handover.is_ending() {
             self.switch_plan();
+            self.look_at_holds();
             let read = self.may_read();
             let event = self.source.poll(read)?;
             let idle = matches!(event, Event::Idle);
             self.meet(event)?;
             self.settle()?;
             if idle && !self.resume_postponed()? {
-                self.wake.wait(NAP);
+                self.wake.wait(self.nap());
             }
             self.commit_when_due()?;
             self.publish_when_due();
@@ -225,6 +227,7 @@ impl Worker {
         let number = self.chain.plan().number;
         self.hands.counts.restarts = 0;
         self.lanes.iter_mut().for_each(|book| book.plan_since = None);
+        self.probe_at_once();
         drop(before);
         let pause = started.elapsed();
         self.hands.metrics.swap_seconds.record(pause);
@@ -254,16 +257,10 @@ impl Worker {
         }
         for (lane, partition) in lanes {
             tracing::info!(%partition, "lane assigned");
-            self.lanes.push(LaneBook {
-                lane,
-                partition,
-                plan_since: None,
-                careful_to: None,
-                careful_step: 0,
-                refused: None,
-                last: None,
-            });
+            let suspect = self.suspicion();
+            self.lanes.push(LaneBook::new(lane, partition, suspect));
         }
+        self.obey_holds();
         self.board.update(|status| status.state = State::Running);
         self.next_status = Instant::now();
         Ok(())
@@ -293,6 +290,7 @@ impl Worker {
         for LaneBook { partition, .. } in gone as Vec<LaneBook> {
             tracing::info!(%partition, lost, "lane revoked");
         }
+        self.obey_holds();
         self.next_status = Instant::now();
         Ok(())
     }
@@ -364,6 +362,7 @@ impl Worker {
         self.hands.metrics.rewinds.increment(1);
         let Some(book) = self.lanes.iter_mut().find(|book| book.lane == lane) else { return Ok(()) };
         book.lane = again;
+        book.catch_up();
         if refused {
             book.careful_to = book.careful_to.max(book.last);
         } else {
@@ -374,7 +373,9 @@ impl Worker {
         if self.postponed.as_ref().is_some_and(|(postponed, _)| *postponed == lane) {
             self.postponed = None;
         }
-        Ok(self.source.rewind(again, resume)?)
+        self.source.rewind(again, resume)?;
+        self.obey_holds();
+        Ok(())
     }
 
     /// Goes on with a batch that was put aside, once the group's protocol has been served. False: there was none.

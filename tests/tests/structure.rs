@@ -22,7 +22,8 @@ struct Layer {
     may_name: &'static [&'static str],
 }
 
-const WORDS: &[&str] = &["record", "batch", "outputs", "ledger", "route", "policy", "backoff", "records", "generate"];
+const WORDS: &[&str] =
+    &["record", "batch", "outputs", "ledger", "route", "policy", "breaker", "backoff", "records", "generate"];
 const BELOW_ADAPTERS: &[&str] = &["words", "ports", "configuration"];
 
 const LAYERS: &[Layer] = &[

@@ -1,7 +1,7 @@
 //! A chain of live instances applied to one batch: outputs, and the records that failed, each traced to its origin.
 
 use super::stage::{Fallen, Stage};
-use super::{Plan, Transform};
+use super::{Fault, Plan, Transform};
 use crate::batch::Batch;
 use crate::modules::LoadError;
 use crate::outputs::Outputs;
@@ -116,12 +116,13 @@ impl Trace {
         for Fallen { index, fault } in fallen {
             let origin = self.origin(index);
             let code = fault.class.as_str().to_owned();
-            self.failures.push(Failure { origin, stage, class: fault.class, code, message: fault.message });
+            let Fault { class, message, backtrace } = fault;
+            self.failures.push(Failure { origin, stage, class, code, message, backtrace });
         }
         for reject in &outputs.rejects {
             let (code, message) = (reject.code.clone(), reject.message.clone());
             let origin = self.origin(reject.origin);
-            self.failures.push(Failure { origin, stage, class: Class::Reject, code, message });
+            self.failures.push(Failure { origin, stage, class: Class::Reject, code, message, backtrace: None });
         }
         if !outputs.routes.is_empty() || !self.routes.is_empty() {
             self.route(stage, outputs, declared);
@@ -149,6 +150,7 @@ impl Trace {
                         message: format!(
                             "the module names the destination {name:?}, which is not among the sink's routes"
                         ),
+                        backtrace: None,
                     });
                     before
                 }),

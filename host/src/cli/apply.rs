@@ -141,7 +141,7 @@ fn load(arguments: &Arguments, names: &[String]) -> Result<(Engine, Arc<Plan>), 
     let engine = Engine::new(default_state(&Machine).as_deref())
         .or_else(|_| Engine::new(None))
         .map_err(|error| Failure::Failed(anyhow!(error)))?;
-    let policy = Policy { reject: Action::Skip, fault: Action::Skip };
+    let policy = Policy::all(Action::Skip);
     let mut stages = Vec::new();
     for ((path, name), config) in arguments.modules.iter().zip(names).zip(&configs) {
         let bytes =
@@ -151,7 +151,7 @@ fn load(arguments: &Arguments, names: &[String]) -> Result<(Engine, Arc<Plan>), 
             .map_err(|error| Failure::usage(format!("the module {} does not load: {error}", path.display())))?;
         stages.push(PlanStage { module, policy });
     }
-    Ok((engine, Arc::new(Plan { number: 1, stages, refused: Action::Skip })))
+    Ok((engine, Arc::new(Plan { number: 1, stages, sink: policy })))
 }
 
 fn file_name(path: &Path) -> String {

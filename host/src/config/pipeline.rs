@@ -2,33 +2,30 @@
 
 use super::across::{Draft, same_cluster};
 use super::clients;
-use super::reader::{Item, Place, Section, similar};
+use super::on::{self, Owner, Silence};
+use super::reader::{Item, Section, similar};
 use super::report::Severity;
 use super::{Delivery, Limits, Pipeline, Sink, Stage};
-use crate::policy::{Action, Policy};
+use crate::policy::{Class, Policy};
 use crate::source::BatchLimit;
 use serde_json::Value;
 use std::time::Duration;
 use toml::de::DeValue;
 
-const PIPELINE: [&str; 10] =
-    ["delivery", "workers", "batch", "commit_interval", "stamp", "on", "source", "chain", "sink", "dead-letter"];
-const STAGE: [&str; 4] = ["module", "config", "limits", "on"];
-
-const ACTIONS: [(&str, Action); 3] =
-    [("dead-letter", Action::DeadLetter), ("skip", Action::Skip), ("stop", Action::Stop)];
-
-/// What people write instead of the actions.
-const OTHERS: [(&str, &str); 8] = [
-    ("drop", "skip"),
-    ("ignore", "skip"),
-    ("discard", "skip"),
-    ("dlq", "dead-letter"),
-    ("dead letter", "dead-letter"),
-    ("fail", "stop"),
-    ("error", "stop"),
-    ("abort", "stop"),
+const PIPELINE: [&str; 11] = [
+    "delivery",
+    "workers",
+    "batch",
+    "commit_interval",
+    "stamp",
+    "on",
+    "breaker",
+    "source",
+    "chain",
+    "sink",
+    "dead-letter",
 ];
+const STAGE: [&str; 4] = ["module", "config", "limits", "on"];
 
 /// The folder of modules, where it can be read.
 pub(super) type Folder = Option<Vec<String>>;
@@ -66,7 +63,7 @@ pub(super) fn pipeline(name: &str, section: &Section<'_>, unreachable: Option<Du
         // they go through the sink's producer, whatever its options are
         letter.client = sink.client.clone();
     }
-    let chain = chain(section, name, section.has_like("dead-letter"), folder);
+    let (chain, policy) = chain(section, name, section.has_like("dead-letter"), folder);
 
     let batch = batch(section.get("batch"));
     if let Some((stage, item)) = chain.iter().find(|(stage, _)| stage.limits.memory < 2 * batch.bytes) {
@@ -86,6 +83,8 @@ pub(super) fn pipeline(name: &str, section: &Section<'_>, unreachable: Option<Du
         batch,
         commit_interval: interval.unwrap_or(usual),
         stamp: section.get("stamp").and_then(|item| item.flag()).unwrap_or(false),
+        policy,
+        breaker: on::breaker(section.get("breaker").as_ref()),
         source: source.source,
         chain: chain.into_iter().map(|(stage, _)| stage).collect(),
         sink,
@@ -149,9 +148,18 @@ fn batch(item: Option<Item<'_>>) -> BatchLimit {
     limit
 }
 
-fn chain<'a>(pipeline: &Section<'a>, name: &str, has_dead_letter: bool, folder: &Folder) -> Vec<(Stage, Item<'a>)> {
+/// The modules, and the policy of the pipeline itself: for those that say nothing else, and for the sink.
+fn chain<'a>(
+    pipeline: &Section<'a>,
+    name: &str,
+    has_dead_letter: bool,
+    folder: &Folder,
+) -> (Vec<(Stage, Item<'a>)>, Policy) {
     let on = pipeline.get("on");
-    let default = policy(on.clone(), Policy { reject: Action::DeadLetter, fault: Action::DeadLetter });
+    let default = on::policy(on.as_ref(), on::default(has_dead_letter), Owner::Pipeline);
+    let mut silence = Silence { pipeline, name, told: has_dead_letter };
+    let sink_place = on.as_ref().map_or(&pipeline.place, |item| &item.key);
+    silence.look(&default, &Class::SINK, sink_place);
     let example =
         format!("write a table for each module:\n[[pipelines.{name}.chain]]\nmodule = \"flatten-flights.wasm\"");
     let items = match pipeline.get("chain") {
@@ -159,7 +167,6 @@ fn chain<'a>(pipeline: &Section<'a>, name: &str, has_dead_letter: bool, folder: 
         None => Vec::new(),
     };
     let mut stages = Vec::new();
-    let mut silent: Option<Place> = None;
     for item in items {
         if let Some(file) = item.value.as_str() {
             let help = format!("write a table for each module:\n[[pipelines.{name}.chain]]\nmodule = {file:?}");
@@ -183,40 +190,13 @@ fn chain<'a>(pipeline: &Section<'a>, name: &str, has_dead_letter: bool, folder: 
             module: module(&section, &example, folder).unwrap_or_default(),
             config: section.get("config").and_then(|item| json(&item)).unwrap_or(Value::Null),
             limits: limits(section.get("limits")),
-            policy: policy(own.clone(), default),
+            policy: on::policy(own.as_ref(), default, Owner::Module),
         };
-        let says = |action| stage.policy.reject == action || stage.policy.fault == action;
-        if says(Action::DeadLetter) && !has_dead_letter && silent.is_none() {
-            silent = Some(own.or(on.clone()).map_or(section.place.clone(), |item| item.key));
-        }
+        let place = own.as_ref().or(on.as_ref()).map_or(&section.place, |item| &item.key);
+        silence.look(&stage.policy, &[&[Class::Reject][..], &Class::FAULTS].concat(), place);
         stages.push((stage, item));
     }
-    if let Some(place) = silent {
-        let help = format!(
-            "add a topic for them:\n[pipelines.{name}.dead-letter]\ntopic = \"{name}.dead-letter\"\nor say what else is done with \
-             them, in `[pipelines.{name}]`:\non = {{ reject = \"skip\", fault = \"stop\" }}"
-        );
-        let message = "records that fail go to the dead-letter topic, and there is none";
-        pipeline.reader.error(&place, message, &[&help]);
-    }
-    stages
-}
-
-fn policy(item: Option<Item<'_>>, default: Policy) -> Policy {
-    let mut policy = default;
-    let example = "write `on = { reject = \"dead-letter\", fault = \"dead-letter\" }`";
-    if let Some(section) = item.and_then(|item| item.section(example)) {
-        section.only(&["reject", "fault"], |key, _| {
-            let class = ["trap", "timeout", "memory", "output", "refused"].contains(&key);
-            class.then(|| "this version has one action for all of them: `fault`".to_owned())
-        });
-        let action = |key: &str| section.get(key).and_then(|item| item.word_or(&ACTIONS, &OTHERS));
-        policy = Policy {
-            reject: action("reject").unwrap_or(policy.reject),
-            fault: action("fault").unwrap_or(policy.fault),
-        };
-    }
-    policy
+    (stages, default)
 }
 
 fn limits(item: Option<Item<'_>>) -> Limits {

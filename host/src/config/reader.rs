@@ -15,7 +15,19 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
     ("", &["modules", "state", "host", "grace", "unreachable_after", "log", "admin", "pipelines"]),
     (
         "pipelines.NAME",
-        &["delivery", "workers", "batch", "commit_interval", "stamp", "on", "source", "chain", "sink", "dead-letter"],
+        &[
+            "delivery",
+            "workers",
+            "batch",
+            "commit_interval",
+            "stamp",
+            "on",
+            "breaker",
+            "source",
+            "chain",
+            "sink",
+            "dead-letter",
+        ],
     ),
     (
         "pipelines.NAME.source",
@@ -234,6 +246,22 @@ impl<'a> Item<'a> {
             _ => {
                 let help = format!("write a number from {} to {}", range.start(), range.end());
                 self.wrong(format!("{number} is out of range"), &help);
+                None
+            }
+        }
+    }
+
+    /// A share: 0 or more, and less than 1.
+    pub(super) fn share(&self) -> Option<f64> {
+        let number = match self.value {
+            DeValue::Float(number) => number.as_str().replace('_', "").parse().ok(),
+            DeValue::Integer(_) => integer(self.value).map(|number| number as f64),
+            _ => return self.expected("a number", "write a share, as `0.5`"),
+        };
+        match number.filter(|share| (0.0..1.0).contains(share)) {
+            Some(share) => Some(share),
+            None => {
+                self.wrong("that is no share", "write a number from 0 to less than 1, as `0.5`");
                 None
             }
         }

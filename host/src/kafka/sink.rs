@@ -9,6 +9,7 @@ use super::options::{self, refused};
 use super::raw::{Bell, Delivery, Error, Event, Handle, Queue, Row, Said, Topic};
 use crate::batch::{Batch, Bytes};
 use crate::config::{DeadLetter, KafkaSink as Config, Partitioning};
+use crate::policy::Class;
 use crate::record::Span;
 use crate::route::{Route, Routes};
 use crate::sink::{Refusal, Settled, Sink, SinkError, Transactions};
@@ -301,7 +302,9 @@ impl Sink for KafkaSink {
                     let bytes = ROW + size(&key) + size(&value) + headers.iter().map(header).sum::<usize>();
                     self.flight.fly(index, bytes);
                 }
-                Err(ProduceError::Refused(message)) => refused.push(Refusal { row: row as u32, message }),
+                Err(ProduceError::Refused(message)) => {
+                    refused.push(Refusal { row: row as u32, class: Class::Refused, message });
+                }
                 // librdkafka takes nothing any more for a transaction in which a delivery has failed
                 Err(ProduceError::Fatal(error)) if self.transaction.is_some() && error.code == Code::State => {
                     self.settled.push(given_up(span));

@@ -59,6 +59,8 @@ struct Reading {
     next: Option<i64>,
     /// Taken by the group: no more is handed out.
     revoked: bool,
+    /// The worker wants nothing of it for a while.
+    held: bool,
 }
 
 enum Rebalance {
@@ -187,7 +189,9 @@ impl KafkaSource {
         let mut faults = Vec::new();
         for step in 0..count {
             let slot = (self.turn + step) % count;
-            let Some(reading) = self.lanes[slot].as_mut().filter(|reading| !reading.revoked) else { continue };
+            let Some(reading) = self.lanes[slot].as_mut().filter(|reading| !reading.revoked && !reading.held) else {
+                continue;
+            };
             let fetched = reading.tap.next(limit, &mut faults);
             if !faults.is_empty() {
                 let about = reading.partition.to_string();
@@ -267,7 +271,7 @@ impl Source for KafkaSource {
             }
             let (lane, partition) = (*lane, partition.clone());
             self.slots.insert(partition.clone(), lane.slot);
-            self.lanes[slot] = Some(Reading { lane, partition, tap, start, next, revoked: false });
+            self.lanes[slot] = Some(Reading { lane, partition, tap, start, next, revoked: false, held: false });
         }
         let starting: Vec<_> = partitions.iter().copied().zip(starts.offsets.iter().copied()).collect();
         self.answer_assigned(&starting)?;
@@ -319,6 +323,18 @@ impl Source for KafkaSource {
             // it is not fetched any more: its revocation is on the way
             Err(error) if matches!(error.code, Code::State | Code::UnknownPartition) => Ok(()),
             Err(error) => Err(anew(&format!("{} could not be read again", reading.partition), &error)),
+        }
+    }
+
+    fn hold(&mut self, lane: Lane) {
+        if let Some(reading) = self.reading(lane) {
+            reading.held = true;
+        }
+    }
+
+    fn let_go(&mut self, lane: Lane) {
+        if let Some(reading) = self.reading(lane) {
+            reading.held = false;
         }
     }
 

@@ -63,6 +63,11 @@ impl Plans {
         Ok(())
     }
 
+    /// The workers that run them.
+    pub fn workers(&self) -> &[Arc<Handover>] {
+        &self.workers
+    }
+
     /// The destinations that modules may name.
     pub fn routes(&self) -> &Arc<Routes> {
         &self.routes

@@ -7,7 +7,7 @@ use super::{LoadError, Module, self_test};
 use crate::chain::{Plan, PlanStage};
 use crate::config::Stage;
 use crate::metrics;
-use crate::policy::Action;
+use crate::policy::Policy;
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -41,8 +41,8 @@ pub struct Loader {
     pub folder: PathBuf,
     /// The chain, as configured.
     pub stages: Vec<Stage>,
-    /// What is done with records whose rows the sink refuses.
-    pub refused: Action,
+    /// What is done with records that fail at the sink.
+    pub sink: Policy,
     /// Makes modules.
     pub load: Load,
     /// Tries them.
@@ -121,7 +121,7 @@ impl Loader {
             };
             stages.push(PlanStage { module, policy: stage.policy });
         }
-        Ok(Plan { number, stages, refused: self.refused })
+        Ok(Plan { number, stages, sink: self.sink })
     }
 
     fn load(&self, stage: &Stage, file: &File) -> Result<Arc<dyn Module>, Refused> {

@@ -44,8 +44,8 @@ pub fn run(folder: &Path, module: &Arc<dyn Module>) -> Result<(), LoadError> {
         line.push_to(&mut records, number as i64);
         lines.push(number + 1);
     }
-    let policy = Policy { reject: Action::Stop, fault: Action::Stop };
-    let plan = Plan { number: 0, stages: vec![PlanStage { module: module.clone(), policy }], refused: Action::Stop };
+    let policy = Policy::all(Action::Stop);
+    let plan = Plan { number: 0, stages: vec![PlanStage { module: module.clone(), policy }], sink: policy };
     let mut chain = Chain::start(Arc::new(plan), Arc::new(Routes::default()))?;
     let batch = records.batch();
     let applied = chain.apply(&batch, &mut || true);

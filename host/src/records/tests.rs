@@ -81,6 +81,7 @@ fn a_reject_names_origin_class_module_and_message() {
         class: crate::policy::Class::Reject,
         code: "no-value".to_owned(),
         message: "a \"tombstone\"".to_owned(),
+        backtrace: None,
     };
     let mut out = Vec::new();
     write_reject(&mut out, &failure, 41, "m.wasm");

@@ -13,6 +13,9 @@ use wasmtime::{Error, Trap, UpdateDeadline, WasmBacktrace};
 /// Frames of a guest's backtrace that a fault's message names.
 const FRAMES: usize = 8;
 
+/// Bytes of a backtrace: brokers bound a record's size.
+const LONGEST_BACKTRACE: usize = 4096;
+
 /// What the host knows of a live guest.
 pub(super) struct Guest {
     pub(super) limiter: Limiter,
@@ -85,10 +88,10 @@ impl Guest {
                 Call::Batch(0 | 1) => format!("took longer than {allowed:?}"),
                 Call::Batch(records) => format!("a call with {records} records took longer than {allowed:?}"),
             };
-            return Fault { class: Class::Timeout, message };
+            return Fault { backtrace: error.downcast_ref().and_then(frames), ..Fault::new(Class::Timeout, message) };
         }
         if let Some(breach) = error.downcast_ref::<Breach>() {
-            return Fault { class: Class::Output, message: breach.0.clone() };
+            return Fault::new(Class::Output, breach.0.clone());
         }
         let exit = error.downcast_ref::<wasmtime_wasi::I32Exit>();
         let mut message = match (trap, exit) {
@@ -102,12 +105,13 @@ impl Guest {
         if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
             describe(backtrace, &mut message);
         }
+        let backtrace = error.downcast_ref().and_then(frames);
         if let Some(refusal) = self.limiter.refusal() {
-            return Fault { class: Class::Memory, message: format!("{refusal}; then {message}") };
+            return Fault { backtrace, ..Fault::new(Class::Memory, format!("{refusal}; then {message}")) };
         }
         // what fails with no guest's frame on the stack is reading what it gave back
         let outside = trap.is_none() && exit.is_none() && !error.is::<WasmBacktrace>();
-        Fault { class: if outside { Class::Output } else { Class::Trap }, message }
+        Fault { class: if outside { Class::Output } else { Class::Trap }, message, backtrace }
     }
 
     /// A fault for an input that does not fit into the guest.
@@ -117,7 +121,7 @@ impl Guest {
             bytes(usize::try_from(size).unwrap_or(usize::MAX)),
             bytes(self.limiter.limit())
         );
-        Fault { class: Class::Memory, message }
+        Fault::new(Class::Memory, message)
     }
 }
 
@@ -134,7 +138,7 @@ pub(super) fn extension(more: Option<u64>) -> UpdateDeadline {
 
 /// A breach of the contract as a fault.
 pub(super) fn breach(message: impl Into<String>) -> Fault {
-    Fault { class: Class::Output, message: message.into() }
+    Fault::new(Class::Output, message)
 }
 
 /// A trap in words.
@@ -162,4 +166,27 @@ fn describe(backtrace: &WasmBacktrace, message: &mut String) {
         let separator = if index == 0 { "; in" } else { " <" };
         let _ = write!(message, "{separator} {:#}", rustc_demangle::demangle(name));
     }
+}
+
+/// All frames, innermost first, a line each: the function, and where in its module. None where no frame has a name.
+fn frames(backtrace: &WasmBacktrace) -> Option<String> {
+    let mut text = String::new();
+    let mut named = false;
+    for frame in backtrace.frames() {
+        let before = text.len();
+        let _ = match frame.func_name() {
+            Some(name) => write!(text, "{:#}", rustc_demangle::demangle(name)),
+            None => write!(text, "function {}", frame.func_index()),
+        };
+        if let Some(offset) = frame.module_offset() {
+            let _ = write!(text, " at {offset:#x}");
+        }
+        text.push('\n');
+        if text.len() > LONGEST_BACKTRACE {
+            text.truncate(before);
+            break;
+        }
+        named |= frame.func_name().is_some();
+    }
+    named.then(|| text.trim_end().to_owned())
 }

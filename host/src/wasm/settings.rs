@@ -13,7 +13,7 @@ pub(super) enum Checks {
 }
 
 /// Frames of a guest's stack that are looked up after a trap.
-const FRAMES: Option<NonZeroUsize> = NonZeroUsize::new(8);
+const FRAMES: Option<NonZeroUsize> = NonZeroUsize::new(32);
 
 /// Instances that may live at once: workers times modules, twice during a swap.
 const INSTANCES: u32 = 1000;

@@ -114,6 +114,7 @@ impl Worker {
         for book in &mut self.lanes {
             if let Some((again, resume)) = self.hands.ledger.void(book.lane) {
                 book.lane = again;
+                book.catch_up();
                 back.push((again, resume));
             }
         }
@@ -128,6 +129,7 @@ impl Worker {
         for (lane, resume) in back {
             self.source.rewind(lane, resume)?;
         }
+        self.obey_holds();
         Ok(())
     }
 

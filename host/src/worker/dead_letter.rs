@@ -1,5 +1,6 @@
 //! Dead letters: the original record, untouched, and the reason in headers.
 
+use super::submit::Taken;
 use crate::batch::{Batch, Headers};
 use crate::chain::Plan;
 use crate::outputs::OwnedColumn;
@@ -30,9 +31,10 @@ impl DeadLetters {
         self.origins.is_empty()
     }
 
-    /// Adds the dead letter of one failed record of `batch`.
-    pub(super) fn add(&mut self, sender: &Sender<'_>, batch: &Batch<'_>, failure: &Failure) {
-        let index = failure.origin as usize;
+    /// Adds the dead letter of one failed record.
+    pub(super) fn add(&mut self, sender: &Sender<'_>, taken: &Taken<'_>, failure: &Failure) {
+        let (batch, index) = (&taken.batch, failure.origin as usize);
+        let tries = taken.tried.get(index).unwrap_or(&0).saturating_add(taken.again + 1);
         let original = batch.headers.pick(&[failure.origin]);
         self.names.extend(&original.names);
         self.values.extend(&original.values);
@@ -43,6 +45,9 @@ impl DeadLetters {
         self.header("class", failure.class.as_str());
         self.header("code", &failure.code);
         self.header("message", cut(&failure.message));
+        if let Some(backtrace) = &failure.backtrace {
+            self.header("backtrace", backtrace);
+        }
         self.header("pipeline", sender.pipeline);
         self.header("module", stage.map_or("", |module| module.name()));
         self.header("module-hash", stage.map_or("", |module| module.hash()));
@@ -54,6 +59,7 @@ impl DeadLetters {
         self.header("timestamp", &batch.timestamps[index].to_string());
         self.header("host", sender.host);
         self.header("time", &now.to_string());
+        self.header("tries", &tries.to_string());
 
         self.counts.push(self.names.lengths.len() as u32 - before);
         self.origins.push(failure.origin);

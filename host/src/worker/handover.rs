@@ -1,6 +1,7 @@
-//! Hands a worker its next chain, ready to run, and asks it to end.
+//! Hands a worker its next chain, ready to run, and asks it to resume or to end.
 
 use crate::chain::apply::Chain;
+use crate::record::Partition;
 use crate::wake::Wake;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,13 +11,23 @@ pub struct Handover {
     next: Mutex<Option<Chain>>,
     waiting: AtomicBool,
     ending: AtomicBool,
+    /// Partitions to resume; `None` for all. Each stands there once.
+    resumed: Mutex<Vec<Option<Partition>>>,
+    resuming: AtomicBool,
     wake: Wake,
 }
 
 impl Handover {
     /// For the worker that waits on `wake`.
     pub fn new(wake: Wake) -> Self {
-        Self { next: Mutex::new(None), waiting: AtomicBool::new(false), ending: AtomicBool::new(false), wake }
+        Self {
+            next: Mutex::new(None),
+            waiting: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
+            resumed: Mutex::new(Vec::new()),
+            resuming: AtomicBool::new(false),
+            wake,
+        }
     }
 
     /// Gives the worker a chain of the newest plan; one that it has not taken yet is replaced.
@@ -33,6 +44,25 @@ impl Handover {
             return None;
         }
         self.slot().take()
+    }
+
+    /// Asks the worker to try again what a partition is held for; `None`: what any is held for.
+    pub fn resume(&self, partition: Option<Partition>) {
+        let mut resumed = self.resumed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !resumed.contains(&partition) {
+            resumed.push(partition);
+        }
+        drop(resumed);
+        self.resuming.store(true, Ordering::Release);
+        self.wake.wake();
+    }
+
+    /// What to resume, if anybody has asked.
+    pub(super) fn take_resumed(&self) -> Option<Vec<Option<Partition>>> {
+        if !self.resuming.load(Ordering::Relaxed) || !self.resuming.swap(false, Ordering::Acquire) {
+            return None;
+        }
+        Some(std::mem::take(&mut *self.resumed.lock().unwrap_or_else(std::sync::PoisonError::into_inner)))
     }
 
     /// Asks the worker to drain and end.

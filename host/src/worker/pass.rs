@@ -1,56 +1,146 @@
 //! One batch on its way: through the chain, and into the hands of the sinks; one by one where the destination refused
-//! a row after it was handed over.
+//! a row after it was handed over, and alone where it is tried again.
 
-use super::submit::{Handed, Taken, refused_by_sink};
+use super::breaker::Probe;
+use super::lane::Part;
+use super::submit::{Bar, Handed, Taken, refused_by_sink};
 use super::{Worker, WorkerError};
 use crate::chain::apply::ApplyError;
-use crate::policy::Failure;
-use crate::record::{Lane, Offset};
+use crate::policy::{Action, Class, Failure, Next};
+use crate::record::{Lane, Offset, Resume};
 use crate::sink::Settled;
 use crate::source::Messages;
 use std::time::{Duration, Instant};
 
-/// What became of a batch.
+/// What became of a part of a batch.
 pub(super) enum Passed {
     /// It is in the sinks' hands.
-    Handed(Handed),
-    /// The group's protocol comes first; nothing of it was handed over.
-    Abandoned,
+    Handed,
+    /// It is, up to this record.
+    UpTo(usize, Bar),
+    /// It is, up to this record: the breaker has tripped.
+    Tripped(usize),
+    /// It is, up to this record: the group's protocol comes first.
+    Abandoned(usize),
+}
+
+impl Passed {
+    /// What the part that begins at `index` came to, as the whole's.
+    pub(super) fn after(self, index: usize) -> Self {
+        match self {
+            Passed::Handed => Passed::Handed,
+            Passed::UpTo(at, bar) => Passed::UpTo(index + at, bar),
+            Passed::Tripped(at) => Passed::Tripped(index + at),
+            Passed::Abandoned(at) => Passed::Abandoned(index + at),
+        }
+    }
+}
+
+impl From<Handed> for Passed {
+    fn from(handed: Handed) -> Self {
+        match handed {
+            Handed::All => Passed::Handed,
+            Handed::UpTo(bar) => Passed::UpTo(bar.failure.origin as usize, bar),
+            Handed::Tripped => Passed::Tripped(0),
+        }
+    }
+}
+
+/// What is to be done with a batch that the chain was given.
+#[derive(PartialEq, Eq)]
+enum Rest {
+    /// Nothing.
+    Done,
+    /// It is tried again once the group's protocol has been served.
+    Postponed,
 }
 
 impl Worker {
     /// Passes a batch through the chain and hands everything that came of it over.
     pub(super) fn pass(&mut self, lane: Lane, messages: Box<dyn Messages>) -> Result<(), WorkerError> {
         let taken = Taken::new(&*messages);
-        let (Some(&first), Some(&last)) = (taken.offsets.first(), taken.offsets.last()) else { return Ok(()) };
-        let Some(book) = self.lanes.iter_mut().find(|book| book.lane == lane) else { return Ok(()) };
+        let rest = self.pass_taken(lane, &taken)?;
+        drop(taken);
+        if rest == Rest::Postponed {
+            self.postponed = Some((lane, messages));
+        }
+        Ok(())
+    }
+
+    fn pass_taken(&mut self, lane: Lane, taken: &Taken<'_>) -> Result<Rest, WorkerError> {
+        let (Some(&first), Some(&last)) = (taken.offsets.first(), taken.offsets.last()) else { return Ok(Rest::Done) };
+        let plan = self.chain.plan().number;
+        let Some(book) = self.book(lane) else { return Ok(Rest::Done) };
         book.last = Some(Offset(last));
         if book.plan_since.is_none() {
             book.plan_since = Some(Offset(first));
-            let plan = self.chain.plan().number;
             tracing::info!(plan, partition = %book.partition, offset = first, "plan takes effect");
         }
         let careful = book.careful_to.is_some_and(|to| first <= to.0);
         if !careful {
             (book.careful_to, book.refused) = (None, None);
         }
-        let passed = match (careful, self.hands.settings.exactly_once) {
-            (false, _) => self.pass_whole(lane, &taken)?,
-            (true, false) => self.pass_one_by_one(lane, &taken)?,
-            (true, true) => self.pass_in_steps(lane, &taken)?,
-        };
-        match passed {
-            Passed::Handed(Handed::All) => {
-                self.hands.count_taken(&taken.batch);
-                Ok(())
-            }
-            Passed::Handed(Handed::UpTo(failure)) => Err(self.stopped(&taken, &failure)),
-            Passed::Abandoned => {
-                drop(taken);
-                self.postponed = Some((lane, messages));
-                Ok(())
+        if book.suspect.is_some() {
+            match self.probe(lane, taken)? {
+                Probe::Passed => {}
+                Probe::Failed => return Ok(Rest::Done),
+                Probe::Abandoned => return Ok(Rest::Postponed),
             }
         }
+        let mut at = 0;
+        while at < taken.offsets.len() {
+            let patience = self.hands.patience();
+            // none: a delivery failed, and the lane is read again
+            let Some(book) = self.book(lane) else { break };
+            let (count, again) = match book.part(&taken.offsets[at..]) {
+                Part::Plain(count) => (count.min(patience), 0),
+                Part::Again(tries) => (1, tries),
+                Part::Wait => {
+                    self.hold_again(lane)?;
+                    break;
+                }
+            };
+            let part = Taken { again, ..taken.slice(at..at + count) };
+            let passed = match (careful, self.hands.settings.exactly_once) {
+                (false, _) => self.pass_whole(lane, &part)?,
+                (true, false) => self.pass_one_by_one(lane, &part)?,
+                (true, true) => self.pass_in_steps(lane, &part)?,
+            };
+            let done = match &passed {
+                Passed::Handed => count,
+                Passed::UpTo(index, _) | Passed::Tripped(index) | Passed::Abandoned(index) => *index,
+            };
+            self.hands.count_taken(&part.batch.slice(0..done));
+            at += done;
+            match passed {
+                Passed::Handed => {
+                    if let Some(book) = self.book(lane).filter(|_| again > 0) {
+                        book.hold = None;
+                    }
+                }
+                Passed::UpTo(_, bar) if bar.overtaken && !careful && bar.next == Next::Act(Action::Stop) => {
+                    // everything before it is to be delivered first: only one by one is it known when that is so
+                    self.reread(lane, true, &bar.failure.message)?;
+                    break;
+                }
+                Passed::UpTo(index, bar) => {
+                    self.bar(lane, &part.slice(index..index + 1), bar)?;
+                    break;
+                }
+                Passed::Abandoned(_) if at == 0 => return Ok(Rest::Postponed),
+                Passed::Abandoned(_) => {
+                    self.source.rewind(lane, Some(Resume(taken.offsets[at])))?;
+                    break;
+                }
+                Passed::Tripped(_) => {}
+            }
+            if let Some(counts) = self.hands.tripped.take() {
+                let rest = taken.offsets.get(at).filter(|_| self.hands.ledger.holds(lane));
+                self.open_breaker(&counts, rest.map(|offset| (lane, Offset(*offset))))?;
+                break;
+            }
+        }
+        Ok(Rest::Done)
     }
 
     pub(super) fn pass_whole(&mut self, lane: Lane, taken: &Taken<'_>) -> Result<Passed, WorkerError> {
@@ -59,7 +149,7 @@ impl Worker {
         let source = &mut self.source;
         let applied = match self.chain.apply(&taken.batch, &mut || !source.serve()) {
             Ok(applied) => applied,
-            Err(ApplyError::Abandoned) => return Ok(Passed::Abandoned),
+            Err(ApplyError::Abandoned) => return Ok(Passed::Abandoned(0)),
             Err(error @ ApplyError::Start(_)) => return Err(WorkerError::Anew(error.to_string())),
         };
         self.hands.metrics.batch_seconds.record(started.elapsed());
@@ -67,7 +157,7 @@ impl Worker {
         let restarts = self.chain.restarts();
         self.hands.metrics.restarts.increment(restarts - self.hands.counts.restarts);
         self.hands.counts.restarts = restarts;
-        Ok(Passed::Handed(handed))
+        Ok(handed.into())
     }
 
     /// Passes records singly and waits for each to be durable, so that the one whose row is refused is known.
@@ -76,39 +166,26 @@ impl Worker {
         for index in 0..taken.offsets.len() {
             let one = taken.slice(index..index + 1);
             match self.pass_whole(lane, &one)? {
-                Passed::Handed(Handed::All) => {}
-                other => return self.part_way(lane, index, other),
+                Passed::Handed => {}
+                other => return Ok(other.after(index)),
             }
-            if let Some(failure) = self.await_one(lane, &one)? {
-                return Ok(Passed::Handed(Handed::UpTo(Failure { origin: index as u32, ..failure })));
+            if let Some(bar) = self.await_one(lane, &one)? {
+                return Ok(Passed::UpTo(index, bar));
+            }
+            if self.hands.tripped.is_some() {
+                return Ok(Passed::Tripped(index + 1));
             }
             if !self.hands.ledger.holds(lane) {
                 break;
             }
         }
-        Ok(Passed::Handed(Handed::All))
-    }
-
-    /// What the part of a batch that begins at `index` came to, as the whole batch's.
-    pub(super) fn part_way(&mut self, lane: Lane, index: usize, part: Passed) -> Result<Passed, WorkerError> {
-        match part {
-            Passed::Handed(Handed::UpTo(failure)) => {
-                let origin = failure.origin + index as u32;
-                Ok(Passed::Handed(Handed::UpTo(Failure { origin, ..failure })))
-            }
-            // what went before is handed over, so that the batch cannot be put aside whole
-            Passed::Abandoned if index > 0 => {
-                self.reread(lane, true, "the group's protocol comes first")?;
-                Ok(Passed::Handed(Handed::All))
-            }
-            other => Ok(other),
-        }
+        Ok(Passed::Handed)
     }
 
     /// Waits until the one record in flight of a lane is durable or dead-lettered. Gives the lane up, to be read again,
-    /// when the group's protocol or the end cannot wait. Some: the policy says to stop in front of it.
-    fn await_one(&mut self, lane: Lane, one: &Taken<'_>) -> Result<Option<Failure>, WorkerError> {
-        let mut lettered = false;
+    /// when the group's protocol or the end cannot wait. Some: the destination refused it, and it bars those behind it.
+    fn await_one(&mut self, lane: Lane, one: &Taken<'_>) -> Result<Option<Bar>, WorkerError> {
+        let (mut told, mut barred) = (false, None);
         loop {
             let mut settled = Vec::new();
             self.hands.sink.poll(&mut settled)?;
@@ -118,23 +195,30 @@ impl Worker {
             for settled in settled {
                 match settled {
                     Settled::Failed { span, refused: true, message } if span.lane == lane => {
-                        let plan = self.chain.plan().clone();
-                        let failure = refused_by_sink(&plan, 0, message);
-                        if plan.action(&failure) == crate::policy::Action::Stop {
-                            self.hands.ledger.rewind(lane);
-                            return Ok(Some(failure));
-                        }
-                        if !std::mem::replace(&mut lettered, true) {
+                        if !std::mem::replace(&mut told, true) {
+                            let plan = self.chain.plan().clone();
+                            let failure = refused_by_sink(&plan, 0, Class::Refused, message);
+                            if one.again == 0 {
+                                self.hands.blame(std::slice::from_ref(&failure));
+                            }
+                            let next = plan.rule(&failure).next(one.again + 1);
+                            if next.bars() {
+                                barred = Some(Bar { failure, next, overtaken: true });
+                                continue;
+                            }
                             self.hands.submit_failures(&plan, span, one, vec![failure])?;
                         }
                         self.hands.ledger.settle(span, 1);
                     }
                     Settled::Failed { span, refused, message } => self.reread(span.lane, refused, &message)?,
-                    Settled::Delivered(span, rows) => self.hands.ledger.settle(span, rows),
+                    Settled::Delivered(span, rows) => {
+                        self.hands.metrics.delivered.increment(u64::from(rows));
+                        self.hands.ledger.settle(span, rows);
+                    }
                 }
             }
-            if !self.hands.ledger.holds(lane) || self.hands.ledger.is_settled(lane) {
-                return Ok(None);
+            if barred.is_some() || !self.hands.ledger.holds(lane) || self.hands.ledger.is_settled(lane) {
+                return Ok(barred);
             }
             if self.source.serve() || self.handover.is_ending() {
                 self.reread(lane, true, "the group's protocol, or the end, comes first")?;
@@ -144,14 +228,14 @@ impl Worker {
         }
     }
 
-    fn stopped(&self, taken: &Taken<'_>, failure: &Failure) -> WorkerError {
-        let batch = &taken.batch;
+    pub(super) fn stopped(&self, one: &Taken<'_>, failure: &Failure) -> WorkerError {
+        let batch = &one.batch;
         let stage = self.chain.plan().stages.get(failure.stage);
         WorkerError::End(format!(
             "stopped in front of {}/{} offset {}, as the policy `on` says: {} ({}) {}: {}",
             batch.topic,
             batch.partition,
-            batch.offsets[failure.origin as usize],
+            batch.offsets[0],
             failure.class,
             failure.code,
             stage.map_or("at the sink".to_owned(), |stage| format!("in {}", stage.module.name())),

@@ -1,6 +1,7 @@
 //! What a worker tells of itself about once a second: its status, and the gauges that go with it.
 
-use super::status::LaneStatus;
+use super::lane::Until;
+use super::status::{BreakerStatus, Held, LaneStatus};
 use super::{LaneBook, Worker};
 use std::time::{Duration, Instant};
 
@@ -26,10 +27,14 @@ impl Worker {
             }
         }
         self.hands.metrics.guest_memory.set(self.chain.memory() as f64);
+        let paused = self.lanes.iter().filter(|book| book.paused().is_some()).count();
+        self.hands.metrics.lanes_paused.set(paused as f64);
+        let breaker = self.breaker_status();
+        self.hands.metrics.breaker_open.set(f64::from(u8::from(breaker.is_some())));
         let counts = self.hands.counts;
         let seconds = since.as_secs_f64().max(0.001);
         self.board.update(|status| {
-            status.lanes = lanes;
+            (status.lanes, status.breaker) = (lanes, breaker);
             status.records_per_second = counts.records.saturating_sub(status.records) as f64 / seconds;
             status.rows_per_second = counts.rows.saturating_sub(status.rows) as f64 / seconds;
             (status.records, status.rows, status.failed) = (counts.records, counts.rows, counts.failed);
@@ -44,6 +49,28 @@ impl Worker {
             end: position.and_then(|position| position.end),
             resume: self.hands.ledger.resume(book.lane).map(|resume| resume.0),
             plan_since: book.plan_since,
+            held: held(book),
         }
     }
+
+    fn breaker_status(&self) -> Option<BreakerStatus> {
+        let waiting = self.lanes.iter().filter(|book| book.suspect.is_some()).map(|book| book.partition.clone());
+        self.breaker_holds().then(|| BreakerStatus { failed: self.reason.clone(), waiting: waiting.collect() })
+    }
+}
+
+fn held(book: &LaneBook) -> Option<Held> {
+    let hold = book.hold.as_ref()?;
+    Some(Held {
+        class: hold.failure.class,
+        code: hold.failure.code.clone(),
+        message: hold.failure.message.clone(),
+        offset: hold.offset,
+        tries: hold.tries,
+        again_in: match hold.until {
+            Until::At(at) => Some(at.saturating_duration_since(Instant::now())),
+            Until::Now => Some(Duration::ZERO),
+            Until::Resumed => None,
+        },
+    })
 }

@@ -1,7 +1,9 @@
 //! What a worker says of itself, for `/status` and `/readyz`: published about once a second, never per record.
 
+use crate::policy::Class;
 use crate::record::{Offset, Partition};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// A worker's life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +47,34 @@ pub struct LaneStatus {
     pub resume: Option<i64>,
     /// The first offset that the current plan was given, where it was given any.
     pub plan_since: Option<Offset>,
+    /// The record that it is held for, where it is.
+    pub held: Option<Held>,
+}
+
+/// A record that bars those behind it.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// Why it failed.
+    pub class: Class,
+    /// The guest's own short word, or the host's.
+    pub code: String,
+    /// For a person.
+    pub message: String,
+    /// Which record it is.
+    pub offset: Offset,
+    /// How often it was tried.
+    pub tries: u32,
+    /// How long it was to the next try; none: until somebody resumes the lane.
+    pub again_in: Option<Duration>,
+}
+
+/// A breaker that keeps lanes from being read.
+#[derive(Clone, Debug)]
+pub struct BreakerStatus {
+    /// What failed: how many records, of which class, where.
+    pub failed: String,
+    /// The partitions that wait for a probe to pass.
+    pub waiting: Vec<Partition>,
 }
 
 /// One worker, as last seen.
@@ -68,6 +98,8 @@ pub struct WorkerStatus {
     pub rows_per_second: f64,
     /// The longest it ever stood still to switch plans, in milliseconds.
     pub longest_swap_pause: f64,
+    /// What its breaker holds, where it has tripped.
+    pub breaker: Option<BreakerStatus>,
     /// Its last failure, where it had one.
     pub failure: Option<String>,
 }

@@ -2,10 +2,10 @@
 
 use super::commit::TOO_OLD;
 use super::pass::Passed;
-use super::submit::{Handed, Taken, refused_by_sink};
-use super::{LaneBook, Worker, WorkerError};
+use super::submit::{Taken, refused_by_sink};
+use super::{Worker, WorkerError};
 use crate::chain::apply::Applied;
-use crate::policy::Failure;
+use crate::policy::{Class, Failure};
 use crate::record::{Lane, Offset};
 use crate::sink::Settled;
 use std::time::Duration;
@@ -29,7 +29,7 @@ impl Worker {
     pub(super) fn pass_in_steps(&mut self, lane: Lane, taken: &Taken<'_>) -> Result<Passed, WorkerError> {
         // what other lanes have in the transaction is not to be given up for this one
         if !matches!(self.commit_step(lane, &[])?, Step::Committed) {
-            return Ok(Passed::Handed(Handed::All));
+            return Ok(Passed::Handed);
         }
         let (mut index, mut tries, count) = (0, 0, taken.offsets.len());
         while index < count {
@@ -44,8 +44,8 @@ impl Worker {
                 None => self.pass_whole(lane, &step)?,
             };
             match passed {
-                Passed::Handed(Handed::All) => {}
-                other => return self.part_way(lane, index, other),
+                Passed::Handed => {}
+                other => return Ok(other.after(index)),
             }
             match self.commit_step(lane, &step.offsets)? {
                 Step::Committed => (index, tries) = (index + step.offsets.len(), 0),
@@ -56,22 +56,25 @@ impl Worker {
                 }
                 Step::Over => break,
             }
+            if self.hands.tripped.is_some() {
+                return Ok(Passed::Tripped(index));
+            }
         }
-        Ok(Passed::Handed(Handed::All))
+        Ok(Passed::Handed)
     }
 
     /// A row of this record was refused in a transaction that was aborted for it.
     fn known_refusal(&mut self, lane: Lane, offset: i64) -> Option<Failure> {
         let (refused, message) = self.book(lane)?.refused.clone()?;
         let plan = self.chain.plan();
-        (refused.0 == offset).then(|| refused_by_sink(plan, 0, message))
+        (refused.0 == offset).then(|| refused_by_sink(plan, 0, Class::Refused, message))
     }
 
     fn pass_refused(&mut self, lane: Lane, one: &Taken<'_>, failure: Failure) -> Result<Passed, WorkerError> {
         let plan = self.chain.plan().clone();
         let rows = one.batch.slice(0..0);
         let applied = Applied { rows, origins: Vec::new(), routes: Vec::new(), failures: vec![failure] };
-        Ok(Passed::Handed(self.hands.submit(&plan, lane, one, applied)?))
+        Ok(self.hands.submit(&plan, lane, one, applied)?.into())
     }
 
     /// Commits the transaction of one step.
@@ -129,9 +132,5 @@ impl Worker {
             [offset] => book.refused = Some((Offset(*offset), message.to_owned())),
             _ => book.careful_step = offsets.len() / 2,
         }
-    }
-
-    fn book(&mut self, lane: Lane) -> Option<&mut LaneBook> {
-        self.lanes.iter_mut().find(|book| book.lane == lane)
     }
 }

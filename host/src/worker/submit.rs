@@ -1,17 +1,19 @@
 //! Hands what came of a batch to the sinks, and opens the batch's span in the ledger.
 
 use super::dead_letter::{DeadLetters, Sender};
+use super::pass_through::merge;
 use super::stamp::Stamp;
 use super::{Settings, WorkerError};
 use crate::batch::Batch;
+use crate::breaker::{Breaker, Count};
 use crate::chain::Plan;
 use crate::chain::apply::Applied;
 use crate::ledger::Ledger;
 use crate::metrics::WorkerMetrics;
-use crate::policy::{Action, Class, Failure};
+use crate::policy::{Action, Class, Failure, Next};
 use crate::record::{Lane, Offset, Span};
 use crate::route::Route;
-use crate::sink::Sink;
+use crate::sink::{Refusal, Sink};
 use crate::source::Messages;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -24,11 +26,13 @@ pub(super) struct Taken<'a> {
     pub(super) offsets: Cow<'a, [i64]>,
     /// How often each was tried before; empty: never.
     pub(super) tried: Cow<'a, [u32]>,
+    /// How often the only record was tried since it was read: 0 unless its lane was held for it.
+    pub(super) again: u32,
 }
 
 impl<'a> Taken<'a> {
     pub(super) fn new(messages: &'a dyn Messages) -> Self {
-        Self { batch: messages.batch(), offsets: messages.offsets(), tried: messages.tried() }
+        Self { batch: messages.batch(), offsets: messages.offsets(), tried: messages.tried(), again: 0 }
     }
 
     pub(super) fn slice(&self, range: Range<usize>) -> Taken<'_> {
@@ -37,6 +41,7 @@ impl<'a> Taken<'a> {
             batch: self.batch.slice(range.clone()),
             offsets: Cow::Borrowed(&self.offsets[range]),
             tried: Cow::Borrowed(tried),
+            again: self.again,
         }
     }
 }
@@ -60,6 +65,9 @@ pub(super) struct Hands {
     pub(super) counts: Counts,
     /// Rows behind a record that is not passed are in the sink's transaction: it must not be committed.
     pub(super) spoiled: bool,
+    pub(super) breaker: Option<Breaker>,
+    /// Why the breaker has just tripped, until the worker has seen it.
+    pub(super) tripped: Option<Vec<Count>>,
     stamp: Stamp,
 }
 
@@ -67,8 +75,18 @@ pub(super) struct Hands {
 pub(super) enum Handed {
     /// To its end, or the lane is gone.
     All,
-    /// Up to this record, in front of which the policy says to stop.
-    UpTo(Failure),
+    /// Up to this record.
+    UpTo(Bar),
+    /// Not at all: too many failed, and the breaker has tripped.
+    Tripped,
+}
+
+/// A record that bars those behind it.
+pub(super) struct Bar {
+    pub(super) failure: Failure,
+    pub(super) next: Next,
+    /// Whether rows behind it, or of itself, are on their way: the destination refused it after it was handed over.
+    pub(super) overtaken: bool,
 }
 
 impl Hands {
@@ -79,7 +97,9 @@ impl Hands {
         metrics: WorkerMetrics,
     ) -> Self {
         let (ledger, counts, stamp) = (Ledger::default(), Counts::default(), Stamp::default());
-        Self { sink, dead_letters, ledger, settings, metrics, counts, spoiled: false, stamp }
+        let breaker = settings.breaker.map(Breaker::new);
+        let (spoiled, tripped) = (false, None);
+        Self { sink, dead_letters, ledger, settings, metrics, counts, spoiled, breaker, tripped, stamp }
     }
 
     /// Submits rows and dead letters. The span settles when all of them are durable.
@@ -92,35 +112,43 @@ impl Hands {
         applied: Applied<'_>,
     ) -> Result<Handed, WorkerError> {
         let Applied { rows, origins, routes, mut failures } = applied;
-        let stop = failures.iter().position(|failure| plan.action(failure) == Action::Stop);
-        let stop = stop.map(|at| failures.drain(at..).next().expect("the position is in range"));
-        let end = stop.as_ref().map_or(taken.offsets.len(), |failure| failure.origin as usize);
+        // before anything is done with them: a batch that trips the breaker costs nothing
+        if taken.again == 0 && self.note(taken.offsets.len(), &failures) {
+            return Ok(Handed::Tripped);
+        }
+        let next = |failure: &Failure| plan.rule(failure).next(taken.again + 1);
+        let bar = failures.iter().position(|failure| next(failure).bars());
+        let bar = bar.map(|at| failures.drain(at..).next().expect("the position is in range"));
+        let end = bar.as_ref().map_or(taken.offsets.len(), |failure| failure.origin as usize);
         if let Some(last) = end.checked_sub(1) {
             let Some(span) = self.ledger.open(lane, Offset(taken.offsets[last])) else { return Ok(Handed::All) };
+            let passes = |failure: &&Failure| next(failure) == Next::Act(Action::PassThrough);
+            let passing: Vec<u32> = failures.iter().filter(passes).map(|failure| failure.origin).collect();
             let kept = origins.partition_point(|&origin| (origin as usize) < end);
             let refused = match kept < rows.len() {
                 true => {
-                    self.submit_rows(plan, span, &rows.slice(0..kept), routes.get(..kept).unwrap_or(&[]), &origins)?
+                    let (rows, routes) = (rows.slice(0..kept), routes.get(..kept).unwrap_or(&[]));
+                    self.submit_rows(plan, span, &rows, routes, &origins, taken, &passing)?
                 }
-                false => self.submit_rows(plan, span, &rows, &routes, &origins)?,
+                false => self.submit_rows(plan, span, &rows, &routes, &origins, taken, &passing)?,
             };
-            if let Some(failure) = refused.iter().find(|failure| plan.action(failure) == Action::Stop) {
-                // rows behind it are already on their way: give the lane's open work up, so that none of it is committed
-                self.ledger.rewind(lane);
-                self.spoiled = true;
-                self.count(plan, failure, Action::Stop);
-                return Ok(Handed::UpTo(failure.clone()));
+            if taken.again == 0 {
+                self.blame(&refused);
+            }
+            if let Some(failure) = refused.iter().find(|failure| next(failure).bars()) {
+                return Ok(Handed::UpTo(Bar { failure: failure.clone(), next: next(failure), overtaken: true }));
             }
             failures.extend(refused);
             self.submit_failures(plan, span, taken, failures)?;
             self.ledger.settle(span, 1);
         }
-        let Some(failure) = stop else { return Ok(Handed::All) };
-        self.count(plan, &failure, Action::Stop);
-        Ok(Handed::UpTo(failure))
+        let Some(failure) = bar else { return Ok(Handed::All) };
+        Ok(Handed::UpTo(Bar { next: next(&failure), failure, overtaken: false }))
     }
 
-    /// Hands rows to the sink; what it refuses at once comes back as failures of their records.
+    /// Hands rows to the sink, and among them the records of `taken` that pass through; what it refuses at once comes
+    /// back as failures of their records.
+    #[expect(clippy::too_many_arguments, reason = "rows, and what goes among them")]
     fn submit_rows(
         &mut self,
         plan: &Plan,
@@ -128,23 +156,65 @@ impl Hands {
         rows: &Batch<'_>,
         routes: &[Route],
         origins: &[u32],
+        taken: &Taken<'_>,
+        passing: &[u32],
     ) -> Result<Vec<Failure>, WorkerError> {
-        if rows.is_empty() {
+        if rows.is_empty() && passing.is_empty() {
             return Ok(Vec::new());
         }
         let mut refused = Vec::new();
-        match self.settings.stamp {
-            true => self.sink.submit(span, &self.stamp.rows(rows, plan), routes, &mut refused)?,
-            false => self.sink.submit(span, rows, routes, &mut refused)?,
-        }
-        self.ledger.expect(span, (rows.len() - refused.len()) as u32);
-        self.counts.rows += rows.len() as u64;
-        self.metrics.rows.increment(rows.len() as u64);
+        let merged;
+        let origins = match (passing.is_empty(), self.settings.stamp) {
+            (true, true) => {
+                self.sink.submit(span, &self.stamp.rows(rows, plan), routes, &mut refused)?;
+                origins
+            }
+            (true, false) => {
+                self.sink.submit(span, rows, routes, &mut refused)?;
+                origins
+            }
+            (false, stamp) => {
+                // what passes through has no stamp: no module made it
+                let rows = if stamp { self.stamp.rows(rows, plan) } else { rows.slice(0..rows.len()) };
+                merged = merge(&rows, origins, routes, &taken.batch, passing);
+                self.sink.submit(span, &merged.rows, &merged.routes, &mut refused)?;
+                &merged.origins
+            }
+        };
+        let submitted = rows.len() + passing.len();
+        self.ledger.expect(span, (submitted - refused.len()) as u32);
+        self.counts.rows += submitted as u64;
+        self.metrics.rows.increment(submitted as u64);
         let failure =
-            |refusal: crate::sink::Refusal| refused_by_sink(plan, origins[refusal.row as usize], refusal.message);
+            |refusal: Refusal| refused_by_sink(plan, origins[refusal.row as usize], refusal.class, refusal.message);
         let mut failures: Vec<_> = refused.into_iter().map(failure).collect();
         failures.dedup_by_key(|failure| failure.origin);
         Ok(failures)
+    }
+
+    /// Shows the breaker records and which of them failed. True: it has tripped.
+    fn note(&mut self, records: usize, failures: &[Failure]) -> bool {
+        let Some(breaker) = &mut self.breaker else { return false };
+        let tripped = breaker.note(records, failures.iter().map(|failure| (failure.stage, failure.class)));
+        let trips = tripped.is_some();
+        self.tripped = tripped;
+        trips
+    }
+
+    /// Shows the breaker what the sink refused of records that it was shown before. Where that trips it, these failures
+    /// meet their actions nevertheless: their rows' siblings are on their way.
+    pub(super) fn blame(&mut self, failures: &[Failure]) {
+        if let Some(breaker) = &mut self.breaker
+            && let Some(counts) = breaker.blame(failures.iter().map(|failure| (failure.stage, failure.class)))
+        {
+            self.tripped = Some(counts);
+        }
+    }
+
+    /// How many records may be handed over before it must be known what became of them: few while the breaker has just
+    /// closed, because a probe does not reach the sink.
+    pub(super) fn patience(&self) -> usize {
+        self.breaker.as_ref().map_or(usize::MAX, Breaker::patience)
     }
 
     /// Counts failures and sends the dead letters among them.
@@ -156,14 +226,14 @@ impl Hands {
         failures: Vec<Failure>,
     ) -> Result<(), WorkerError> {
         let batch = &taken.batch;
-        failures.iter().for_each(|failure| self.count(plan, failure, plan.action(failure)));
+        let action = |failure: &Failure| plan.rule(failure).then;
+        failures.iter().for_each(|failure| self.count(plan, failure, action(failure)));
         let (pipeline, host) = (self.settings.pipeline.as_str(), self.settings.host.as_str());
         let sender = Sender { pipeline, host, plan };
         let mut letters = DeadLetters::default();
         for failure in &failures {
-            let action = plan.action(failure);
-            if action == Action::DeadLetter {
-                letters.add(&sender, batch, failure);
+            if action(failure) == Action::DeadLetter {
+                letters.add(&sender, taken, failure);
             }
         }
         if letters.is_empty() {
@@ -193,7 +263,8 @@ impl Hands {
         self.metrics.bytes.increment(batch.size() as u64);
     }
 
-    fn count(&mut self, plan: &Plan, failure: &Failure, action: Action) {
+    /// Counts a failure that something is done with.
+    pub(super) fn count(&mut self, plan: &Plan, failure: &Failure, action: Action) {
         self.counts.failed += 1;
         let module = plan.stages.get(failure.stage).map_or("", |stage| stage.module.name());
         self.metrics.failure(module, failure.class, action);
@@ -201,6 +272,7 @@ impl Hands {
 }
 
 /// The failure of a record whose row the sink refuses.
-pub(super) fn refused_by_sink(plan: &Plan, origin: u32, message: String) -> Failure {
-    Failure { origin, stage: plan.stages.len(), class: Class::Refused, code: "refused".to_owned(), message }
+pub(super) fn refused_by_sink(plan: &Plan, origin: u32, class: Class, message: String) -> Failure {
+    let code = class.as_str().to_owned();
+    Failure { origin, stage: plan.stages.len(), class, code, message, backtrace: None }
 }

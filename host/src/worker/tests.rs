@@ -38,6 +38,7 @@ struct World {
     transaction: Option<Vec<(Route, i64, Vec<u8>)>>,
     ends: VecDeque<Ended>,
     aborts: usize,
+    held: bool,
 }
 
 type Shared = Arc<Mutex<World>>;
@@ -74,7 +75,7 @@ impl Source for FakeSource {
         match (world.events.pop_front(), world.lane, read) {
             (Some("assign"), ..) => Ok(Event::Assigned(vec![Partition { topic: "in".to_owned(), number: 0 }])),
             (Some(_), Some(lane), _) => Ok(Event::Revoked { lanes: vec![lane], lost: false }),
-            (None, Some(lane), Some(limit)) if world.read_to < world.log.len() => {
+            (None, Some(lane), Some(limit)) if world.read_to < world.log.len() && !world.held => {
                 let end = world.log.len().min(world.read_to + limit.records);
                 let records = (world.read_to..end).map(|at| (at as i64, world.log[at].clone())).collect();
                 world.read_to = end;
@@ -105,6 +106,14 @@ impl Source for FakeSource {
         world.lane = Some(lane);
         world.read_to = to.map_or(0, |resume| resume.0 as usize);
         Ok(())
+    }
+
+    fn hold(&mut self, _: Lane) {
+        world(&self.0).held = true;
+    }
+
+    fn let_go(&mut self, _: Lane) {
+        world(&self.0).held = false;
     }
 
     fn commit(&mut self, points: &[(Lane, Resume)], _: Option<Duration>) -> Result<(), String> {
@@ -228,7 +237,7 @@ struct Keeping;
 impl Transform for Keeping {
     fn transform(&mut self, batch: &Batch<'_>, outputs: &mut Outputs) -> Result<(), Fault> {
         if batch.values.iter().flatten().any(|value| value.starts_with(b"t")) {
-            return Err(Fault { class: Class::Trap, message: "trapped".to_owned() });
+            return Err(Fault::new(Class::Trap, "trapped"));
         }
         outputs.origins = (0..batch.len() as u32).collect();
         outputs.keep = crate::outputs::Keep { timestamps: true, keys: true, values: true, headers: true };
@@ -269,8 +278,8 @@ fn start(world: World, fault: Action) -> Running {
     let handover = Arc::new(Handover::new(wake.clone()));
     let (theirs, orders) = (shared.clone(), handover.clone());
     let run = move || {
-        let stage = PlanStage { module: Arc::new(KeepingModule), policy: Policy { reject: fault, fault } };
-        let plan = Arc::new(Plan { number: 1, stages: vec![stage], refused: fault });
+        let stage = PlanStage { module: Arc::new(KeepingModule), policy: Policy::all(fault) };
+        let plan = Arc::new(Plan { number: 1, stages: vec![stage], sink: Policy::all(fault) });
         let parts = Parts {
             source: Box::new(FakeSource(theirs.clone())),
             sink: Box::new(FakeSink(theirs)),
@@ -286,6 +295,7 @@ fn start(world: World, fault: Action) -> Running {
             commit_interval: Duration::from_millis(5),
             grace: Duration::from_secs(5),
             revocation: Duration::from_secs(5),
+            breaker: None,
         };
         let metrics = WorkerMetrics::new("p", 0);
         Worker::new(settings, parts, orders, wake, StatusBoard::default(), metrics).run()

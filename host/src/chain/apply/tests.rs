@@ -26,7 +26,7 @@ impl Transform for Fake {
         for (index, value) in batch.values.iter().enumerate() {
             let origin = index as u32;
             let (copies, route) = match deed(value) {
-                b't' => return Err(Fault { class: Class::Trap, message: "trapped".to_owned() }),
+                b't' => return Err(Fault::new(Class::Trap, "trapped")),
                 b'-' => (0, 0),
                 b'r' => {
                     outputs.rejects.push(Reject { origin, code: "no".to_owned(), message: "refused".to_owned() });
@@ -69,9 +69,9 @@ impl Module for FakeModule {
 }
 
 fn chain(stages: usize) -> Chain {
-    let policy = Policy { reject: Action::DeadLetter, fault: Action::DeadLetter };
+    let policy = Policy::all(Action::DeadLetter);
     let stage = PlanStage { module: Arc::new(FakeModule), policy };
-    let plan = Plan { number: 1, stages: vec![stage; stages], refused: Action::Stop };
+    let plan = Plan { number: 1, stages: vec![stage; stages], sink: Policy::all(Action::Stop) };
     Chain::new(Arc::new(plan), Arc::new(Routes::new("out", &["alerts".to_owned()])))
 }
 

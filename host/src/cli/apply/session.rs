@@ -181,7 +181,7 @@ mod tests {
             for (index, value) in batch.values.iter().enumerate() {
                 let origin = index as u32;
                 match value {
-                    Some(b"trap") => return Err(Fault { class: Class::Trap, message: "unreachable".to_owned() }),
+                    Some(b"trap") => return Err(Fault::new(Class::Trap, "unreachable")),
                     Some(b"no") => {
                         outputs.rejects.push(Reject { origin, code: "no".to_owned(), message: "not that".to_owned() });
                     }
@@ -200,9 +200,8 @@ mod tests {
     }
 
     fn pass(input: &str, format: Format) -> (Result<(), String>, String, String, u64) {
-        let policy = Policy { reject: Action::Skip, fault: Action::Skip };
-        let plan =
-            Plan { number: 1, stages: vec![PlanStage { module: Arc::new(Twice), policy }], refused: Action::Skip };
+        let policy = Policy::all(Action::Skip);
+        let plan = Plan { number: 1, stages: vec![PlanStage { module: Arc::new(Twice), policy }], sink: policy };
         let routes = Arc::new(Routes::new("", &["late".to_owned()]));
         let chain = Chain::start(Arc::new(plan), routes.clone()).unwrap();
         let names = vec!["twice.wasm".to_owned()];

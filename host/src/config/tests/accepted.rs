@@ -2,7 +2,7 @@
 
 use super::parse;
 use crate::config::*;
-use crate::policy::{Action, Policy};
+use crate::policy::{Action, Class, Policy, Retry, Rule};
 use crate::source::BatchLimit;
 use serde_json::json;
 
@@ -39,10 +39,12 @@ fn every_key_is_read() {
 
     let [lz4, flatten] = &flights.chain[..] else { panic!("two modules") };
     assert_eq!(lz4.limits, Limits { memory: 128 << 20, time: None });
-    assert_eq!(lz4.policy, Policy { reject: Action::DeadLetter, fault: Action::Stop });
+    let stopping = Policy::all(Action::DeadLetter).with(&Class::FAULTS, Action::Stop);
+    assert_eq!((lz4.policy, flights.policy), (stopping, stopping));
     assert_eq!((lz4.module.as_str(), &lz4.config), ("lz4-decompress.wasm", &Value::Null));
     assert_eq!(flatten.limits, Limits { memory: 64 << 20, time: Some(Duration::from_millis(250)) });
-    assert_eq!(flatten.policy, Policy { reject: Action::Skip, fault: Action::Stop });
+    assert_eq!(flatten.policy, stopping.with(&[Class::Reject], Action::Skip));
+    assert_eq!(flights.breaker, Some(Limit { failed: 0.25, of: 500, probe: Duration::from_secs(5) }));
     let fields = json!([{ "name": "price", "scale": 2, "share": 0.5, "path": ["a", "${b}"] }]);
     assert_eq!(flatten.config, json!({ "on_missing": "null", "fields": fields }));
 
@@ -106,4 +108,45 @@ fn what_may_be_never_or_off_can_be() {
     assert_eq!(config.pipelines[0].source.start, Start::Stored);
     let config = good(&text.replace("\"never\"", "\"0s\""));
     assert_eq!(config.pipelines[0].source.client.unreachable_after, Some(Duration::ZERO));
+}
+
+/// A pipeline of one module.
+fn with(keys: &str, module_on: &str) -> String {
+    format!(
+        "[pipelines.p]\n{keys}\n[pipelines.p.source]\nbrokers = \"b:1\"\ntopics = [\"a\"]\ngroup = \"g\"\n\
+         [[pipelines.p.chain]]\nmodule = \"pageviews.wasm\"\n{module_on}\n\
+         [pipelines.p.sink]\ntype = \"kafka\"\ntopic = \"b\"\n"
+    )
+}
+
+#[test]
+fn what_a_module_says_comes_before_what_its_pipeline_says_and_a_class_before_all_faults() {
+    let text = with(
+        "on = { fault = \"stop\", trap = \"skip\", timeout = \"pause\", reject = \"skip\", refused = \"pause\" }",
+        "on = { fault = \"pass-through\", timeout = \"skip\" }",
+    );
+    let pipeline = &good(&text).pipelines[0];
+    let actions = Class::ALL.map(|class| pipeline.chain[0].policy.rule(class).then);
+    let (skip, pass, pause) = (Action::Skip, Action::PassThrough, Action::Pause);
+    assert_eq!(actions[..5], [skip, pass, skip, pass, pass]);
+    let actions = Class::ALL.map(|class| pipeline.policy.rule(class).then);
+    assert_eq!(actions, [skip, skip, pause, Action::Stop, Action::Stop, Action::Stop, pause]);
+}
+
+#[test]
+fn a_retry_has_defaults_and_an_end() {
+    let text = with("on = { reject = { retry = 5, backoff = \"1 s\", then = \"skip\" }, fault = { retry = 1 } }", "");
+    let pipeline = &good(&(text + "[pipelines.p.dead-letter]\ntopic = \"d\"\n")).pipelines[0];
+    let policy = pipeline.chain[0].policy;
+    let rule = |times, backoff, then| Rule { retry: Some(Retry { times, backoff }), then };
+    assert_eq!(policy.rule(Class::Reject), rule(5, Duration::from_secs(1), Action::Skip));
+    assert_eq!(policy.rule(Class::Memory), rule(1, Duration::from_millis(100), Action::DeadLetter));
+    assert_eq!(policy.rule(Class::Refused), Action::DeadLetter.into());
+}
+
+#[test]
+fn what_the_sink_refuses_stops_a_pipeline_without_dead_letters_whatever_its_modules_do() {
+    let pipeline = &good(&with("on = { reject = \"skip\", fault = \"skip\" }\nbreaker = \"off\"", "")).pipelines[0];
+    assert_eq!(Class::SINK.map(|class| pipeline.policy.rule(class).then), [Action::Stop; 2]);
+    assert_eq!(pipeline.breaker, None);
 }

@@ -73,7 +73,7 @@ impl Instance {
         match transform.call(&mut self.store, (argument,)) {
             Ok((Ok(lifted),)) => fill(lifted, outputs),
             Ok((Err(message),)) => {
-                return Err(Fault { class: Class::Trap, message: text(message.as_bytes()).into_owned() });
+                return Err(Fault::new(Class::Trap, text(message.as_bytes())));
             }
             Err(error) => return Err(fault(&mut self.store, &error, call)),
         }
@@ -87,7 +87,7 @@ impl Transform for Instance {
             return Ok(());
         }
         if self.spent {
-            return Err(Fault { class: Class::Trap, message: "the instance has failed before".to_owned() });
+            return Err(Fault::new(Class::Trap, "the instance has failed before"));
         }
         let result = self.call(batch, outputs);
         if result.is_err() {

@@ -120,7 +120,7 @@ impl Instance {
         let memory = self.memory.data(&self.store);
         match lift::read(memory, at, outputs, Budget::new(limit, batch.len())).map_err(breach)? {
             Lifted::Outputs => lifted::check(outputs, batch, limit).map_err(breach),
-            Lifted::Failed(message) => Err(Fault { class: Class::Trap, message }),
+            Lifted::Failed(message) => Err(Fault::new(Class::Trap, message)),
         }
     }
 }
@@ -131,7 +131,7 @@ impl Transform for Instance {
             return Ok(());
         }
         if self.spent {
-            return Err(Fault { class: Class::Trap, message: "the instance has failed before".to_owned() });
+            return Err(Fault::new(Class::Trap, "the instance has failed before"));
         }
         let result = self.call(batch, outputs);
         if result.is_err() {
