@@ -73,7 +73,7 @@ async fn render_metrics(Shared(view): Shared<Arc<View>>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], view.metrics.render()).into_response()
 }
 
-/// Ready: every worker is a member of its group.
+/// Ready: every worker is a member of its group, and gets what it should.
 async fn readiness(Shared(view): Shared<Arc<View>>) -> Response {
     let mut waiting = Vec::new();
     for pipeline in &view.pipelines {
@@ -82,6 +82,11 @@ async fn readiness(Shared(view): Shared<Arc<View>>) -> Response {
             if status.state != State::Running {
                 let failure = status.failure.map_or(String::new(), |failure| format!(": {failure}"));
                 waiting.push(format!("{} worker {number}: {}{failure}\n", pipeline.name, status.state.as_str()));
+            }
+            for (lane, silent) in status.lanes.iter().filter_map(|lane| Some((lane, lane.stalled?))) {
+                let (pipeline, partition) = (&pipeline.name, &lane.partition);
+                let silent = silent.as_secs();
+                waiting.push(format!("{pipeline} worker {number}: {partition} is stalled: no record for {silent} s\n"));
             }
         }
     }
@@ -143,6 +148,7 @@ fn worker(status: &WorkerStatus) -> Value {
             "lag": lane_lag(lane),
             "resume": lane.resume,
             "plan_since": lane.plan_since.map(|offset| offset.0),
+            "stalled": lane.stalled.map(|silent| silent.as_secs()),
         })
     };
     json!({

@@ -18,6 +18,7 @@ const REWINDS: &str = "edgemill_rewinds_total";
 const LAG: &str = "edgemill_lag_records";
 const GUEST_MEMORY: &str = "edgemill_guest_memory_bytes";
 const WORKER_RESTARTS: &str = "edgemill_worker_restarts_total";
+const STALLED: &str = "edgemill_lanes_stalled";
 const PLAN: &str = "edgemill_plan";
 const RELOADS: &str = "edgemill_reloads_total";
 
@@ -41,6 +42,7 @@ pub fn describe() {
     describe_gauge!(LAG, "records between the next one to read and the end of the partition, by partition");
     describe_gauge!(GUEST_MEMORY, Unit::Bytes, "memory of a worker's live instances");
     describe_counter!(WORKER_RESTARTS, "workers made anew after a failure");
+    describe_gauge!(STALLED, "lanes that hand nothing out though they are read and not at their end");
     describe_gauge!(PLAN, "number of the newest plan");
     describe_counter!(RELOADS, "changes of modules that were taken (ok) or refused, by step");
 }
@@ -69,6 +71,8 @@ pub struct WorkerMetrics {
     pub rewinds: Counter,
     /// Memory of live instances.
     pub guest_memory: Gauge,
+    /// Lanes that are stalled.
+    pub lanes_stalled: Gauge,
 }
 
 impl WorkerMetrics {
@@ -87,6 +91,7 @@ impl WorkerMetrics {
             transaction_seconds: histogram!(TRANSACTION_SECONDS, labels()),
             rewinds: counter!(REWINDS, labels()),
             guest_memory: gauge!(GUEST_MEMORY, labels()),
+            lanes_stalled: gauge!(STALLED, labels()),
             pipeline: p.clone(),
             worker: w.clone(),
         }

@@ -20,6 +20,7 @@ mod dead_letter;
 pub mod handover;
 mod pass;
 mod publish;
+mod stall;
 mod stamp;
 pub mod status;
 mod steps;
@@ -96,6 +97,8 @@ pub struct Settings {
     pub grace: Duration,
     /// How long it may take when lanes are revoked: the group must not lose patience.
     pub revocation: Duration,
+    /// After how long without a record a lane that is not at its end is stalled; `None`: never.
+    pub stalled_after: Option<Duration>,
 }
 
 /// What the worker keeps of a lane besides its ledger.
@@ -133,6 +136,7 @@ pub struct Worker {
     /// Nothing is read until the transaction has ended.
     closing: bool,
     next_status: Instant,
+    stalls: stall::Stalls,
 }
 
 impl Worker {
@@ -169,6 +173,7 @@ impl Worker {
             next_commit,
             closing: false,
             next_status: now + publish::INTERVAL,
+            stalls: stall::Stalls::default(),
         }
     }
 
@@ -194,6 +199,7 @@ impl Worker {
         while !self.handover.is_ending() {
             self.switch_plan();
             let read = self.may_read();
+            self.stalls.note(read.is_some());
             let event = self.source.poll(read)?;
             let idle = matches!(event, Event::Idle);
             self.meet(event)?;

@@ -19,6 +19,7 @@ impl Worker {
 
     pub(super) fn publish(&mut self, since: Duration) {
         let positions = self.source.positions();
+        self.watch_lanes(&positions);
         let lanes: Vec<_> = self.lanes.iter().map(|book| self.lane_status(book, &positions)).collect();
         for lane in &lanes {
             if let (Some(next), Some(end)) = (lane.next, lane.end) {
@@ -44,6 +45,7 @@ impl Worker {
             end: position.and_then(|position| position.end),
             resume: self.hands.ledger.resume(book.lane).map(|resume| resume.0),
             plan_since: book.plan_since,
+            stalled: self.stalls.stalled(book.lane),
         }
     }
 }

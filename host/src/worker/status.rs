@@ -2,6 +2,7 @@
 
 use crate::record::{Offset, Partition};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// A worker's life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub struct LaneStatus {
     pub resume: Option<i64>,
     /// The first offset that the current plan was given, where it was given any.
     pub plan_since: Option<Offset>,
+    /// How long it has handed nothing out, where it should have.
+    pub stalled: Option<Duration>,
 }
 
 /// One worker, as last seen.
