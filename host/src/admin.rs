@@ -79,7 +79,7 @@ async fn render_metrics(Shared(view): Shared<Arc<View>>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], view.metrics.render()).into_response()
 }
 
-/// Ready: every worker is a member of its group, and nothing waits for a person.
+/// Ready: every worker is a member of its group, gets what it should, and nothing waits for a person.
 async fn readiness(Shared(view): Shared<Arc<View>>) -> Response {
     let mut waiting = Vec::new();
     for pipeline in &view.pipelines {
@@ -90,6 +90,11 @@ async fn readiness(Shared(view): Shared<Arc<View>>) -> Response {
                 waiting.push(format!("{} worker {number}: {}{failure}\n", pipeline.name, status.state.as_str()));
             }
             waiting.extend(held(&status).map(|what| format!("{} worker {number}: {what}\n", pipeline.name)));
+            for (lane, silent) in status.lanes.iter().filter_map(|lane| Some((lane, lane.stalled?))) {
+                let (pipeline, partition) = (&pipeline.name, &lane.partition);
+                let silent = silent.as_secs();
+                waiting.push(format!("{pipeline} worker {number}: {partition} is stalled: no record for {silent} s\n"));
+            }
         }
     }
     match waiting.is_empty() {
@@ -165,6 +170,7 @@ fn worker(status: &WorkerStatus) -> Value {
             "resume": lane.resume,
             "plan_since": lane.plan_since.map(|offset| offset.0),
             "held": lane.held.as_ref().map(held_json),
+            "stalled": lane.stalled.map(|silent| silent.as_secs()),
         })
     };
     json!({

@@ -196,6 +196,8 @@ pub struct KafkaSource {
     pub static_membership: bool,
     /// Bytes that may be fetched ahead, all lanes of a worker together.
     pub fetch_ahead: usize,
+    /// After how long without a record a partition that is not at its end is stalled; `None`: never.
+    pub stalled_after: Option<Duration>,
 }
 
 /// What to read.

@@ -1,6 +1,7 @@
 //! The one home of rdkafka: consumers, producers, and an embedded broker. librdkafka's own calls are in `raw` only.
 
 mod commits;
+mod ends;
 mod health;
 pub mod mock;
 pub mod offsets;

@@ -162,6 +162,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    mod random;
+
     #[test]
     fn a_late_settlement_of_a_lost_assignment_is_ignored() {
         let mut ledger = Ledger::default();

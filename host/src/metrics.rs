@@ -21,6 +21,7 @@ const REWINDS: &str = "edgemill_rewinds_total";
 const LAG: &str = "edgemill_lag_records";
 const GUEST_MEMORY: &str = "edgemill_guest_memory_bytes";
 const WORKER_RESTARTS: &str = "edgemill_worker_restarts_total";
+const STALLED: &str = "edgemill_lanes_stalled";
 const PLAN: &str = "edgemill_plan";
 const RELOADS: &str = "edgemill_reloads_total";
 
@@ -47,6 +48,7 @@ pub fn describe() {
     describe_gauge!(LAG, "records between the next one to read and the end of the partition, by partition");
     describe_gauge!(GUEST_MEMORY, Unit::Bytes, "memory of a worker's live instances");
     describe_counter!(WORKER_RESTARTS, "workers made anew after a failure");
+    describe_gauge!(STALLED, "lanes that hand nothing out though they are read and not at their end");
     describe_gauge!(PLAN, "number of the newest plan");
     describe_counter!(RELOADS, "changes of modules that were taken (ok) or refused, by step");
 }
@@ -79,6 +81,8 @@ pub struct WorkerMetrics {
     pub lanes_paused: Gauge,
     /// Whether the breaker holds lanes.
     pub breaker_open: Gauge,
+    /// Lanes that are stalled.
+    pub lanes_stalled: Gauge,
 }
 
 impl WorkerMetrics {
@@ -99,6 +103,7 @@ impl WorkerMetrics {
             guest_memory: gauge!(GUEST_MEMORY, labels()),
             lanes_paused: gauge!(LANES_PAUSED, labels()),
             breaker_open: gauge!(BREAKER_OPEN, labels()),
+            lanes_stalled: gauge!(STALLED, labels()),
             pipeline: p.clone(),
             worker: w.clone(),
         }

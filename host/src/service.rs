@@ -357,6 +357,7 @@ impl Life {
             exactly_once: self.pipeline.delivery == Delivery::ExactlyOnce,
             commit_interval: self.pipeline.commit_interval,
             grace: self.grace,
+            stalled_after: self.pipeline.source.stalled_after,
             revocation: self.grace.min(patience(&self.pipeline.source) / 2),
             breaker: self.pipeline.breaker,
         };

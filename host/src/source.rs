@@ -56,6 +56,20 @@ pub struct Position {
     pub end: Option<i64>,
     /// The next offset that the source hands out, where known.
     pub next: Option<i64>,
+    /// What the cluster said when it was last asked.
+    pub reach: Reach,
+}
+
+/// How far a partition reaches, by the word of the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// It was not asked, or has not answered.
+    #[default]
+    Unknown,
+    /// To this end.
+    To(i64),
+    /// It did not say, and why, for a person.
+    Failed(String),
 }
 
 /// What the worker does when its source fails.
@@ -118,6 +132,10 @@ pub trait Source {
 
     /// How far each lane is, from what is known locally.
     fn positions(&self) -> Vec<Position>;
+
+    /// Asks the cluster how far these lanes reach, without waiting: [`Source::positions`] has the answer once it is there,
+    /// after `limit` at the latest, and has none until then. A source that always knows need not answer.
+    fn ask(&mut self, _lanes: &[Lane], _limit: Duration) {}
 
     /// Leaves the group. Waits for it; lanes must have been drained and committed.
     fn close(&mut self);

@@ -26,6 +26,7 @@ mod lane;
 mod pass;
 mod pass_through;
 mod publish;
+mod stall;
 mod stamp;
 pub mod status;
 mod steps;
@@ -104,6 +105,8 @@ pub struct Settings {
     pub revocation: Duration,
     /// When so many records fail that nothing more is read; `None`: never.
     pub breaker: Option<Limit>,
+    /// After how long without a record a lane that is not at its end is stalled; `None`: never.
+    pub stalled_after: Option<Duration>,
 }
 
 /// See the module.
@@ -131,6 +134,7 @@ pub struct Worker {
     next_probe: Option<Instant>,
     /// Why the breaker tripped last.
     reason: String,
+    stalls: stall::Stalls,
 }
 
 impl Worker {
@@ -170,6 +174,7 @@ impl Worker {
             next_try: None,
             next_probe: None,
             reason: String::new(),
+            stalls: stall::Stalls::default(),
         }
     }
 
@@ -196,6 +201,7 @@ impl Worker {
             self.switch_plan();
             self.look_at_holds();
             let read = self.may_read();
+            self.stalls.note(read.is_some());
             let event = self.source.poll(read)?;
             let idle = matches!(event, Event::Idle);
             self.meet(event)?;

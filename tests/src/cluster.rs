@@ -11,6 +11,7 @@ use crate::broker::{self, Starting, free_port};
 use crate::guard::{self, Guarded};
 use crate::proxy::{Mode, Proxy};
 use crate::records::Kafka;
+use crate::wait::{PATIENCE, wait_for};
 
 /// How many brokers it has. Each partition is on all of them, and two must have a record before it counts as written.
 pub const NODES: i32 = 3;
@@ -166,11 +167,13 @@ impl Cluster {
     /// Gives the node that coordinates a group: the leader of the group's partition among the offsets.
     ///
     /// # Errors
-    /// Nobody leads it now, or no group ever had offsets in this cluster.
+    /// Nobody leads it in time.
     pub fn coordinator(&self, group: &str) -> Result<i32> {
         // Kafka takes Java's hash of the name; the broker's offsets.topic.num.partitions is 4
         let hash = group.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-        self.leader("__consumer_offsets", (hash & i32::MAX) % 4)
+        wait_for("the group has a coordinator", PATIENCE, || {
+            Ok(self.touch(group).and_then(|()| self.leader("__consumer_offsets", (hash & i32::MAX) % 4)).ok())
+        })
     }
 }
 

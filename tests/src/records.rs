@@ -382,6 +382,15 @@ impl Kafka {
         Ok(committed.elements().iter().map(|element| element.offset().to_raw().filter(|offset| *offset >= 0)).collect())
     }
 
+    /// Asks for a group's offsets, whatever they are: the first question makes Kafka make their topic.
+    pub(crate) fn touch(&self, group: &str) -> Result<()> {
+        let consumer: BaseConsumer = self.client().set("group.id", group).create()?;
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition("no-topic", 0);
+        consumer.committed_offsets(asked, QUESTION)?;
+        Ok(())
+    }
+
     /// Gives the ids of a group's members, in order.
     ///
     /// # Errors

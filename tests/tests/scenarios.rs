@@ -19,6 +19,7 @@ mod scenarios {
     mod poison;
     mod rebalances;
     mod shape;
+    mod stalled;
     mod start;
     mod swap;
 }

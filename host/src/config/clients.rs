@@ -6,7 +6,8 @@ use super::{DeadLetter, KafkaClient, KafkaSink, KafkaSource, Partitioning, Sink,
 use super::{names, options, security};
 use std::time::Duration;
 
-const SOURCE: [&str; 7] = ["brokers", "topics", "group", "start", "static_membership", "fetch_ahead", "librdkafka"];
+const SOURCE: [&str; 8] =
+    ["brokers", "topics", "group", "start", "static_membership", "fetch_ahead", "stalled_after", "librdkafka"];
 const SINK: [&str; 7] = ["type", "brokers", "topic", "routes", "partition", "in_flight", "librdkafka"];
 const DEAD_LETTER: [&str; 3] = ["topic", "brokers", "librdkafka"];
 
@@ -92,6 +93,11 @@ pub(super) fn source(section: &Section<'_>, unreachable_after: Option<Duration>)
         start: section.get("start").and_then(|item| names::start(&item)).unwrap_or(Start::Earliest),
         static_membership: section.get("static_membership").and_then(|item| item.flag()).unwrap_or(false),
         fetch_ahead: section.get("fetch_ahead").and_then(|item| item.size(64 << 10..=MOST_AHEAD)).unwrap_or(32 << 20),
+        stalled_after: match section.get("stalled_after") {
+            None => Some(Duration::from_secs(60)),
+            Some(item) if item.is("never") => None,
+            Some(item) => item.duration(Duration::from_secs(2)),
+        },
     };
     Source { source, topics: place("topics"), group: place("group"), cluster }
 }
@@ -106,6 +112,7 @@ pub(super) fn no_source(place: &Place) -> Source {
         start: Start::Earliest,
         static_membership: false,
         fetch_ahead: 0,
+        stalled_after: None,
     };
     Source { source, topics: place.clone(), group: place.clone(), cluster }
 }

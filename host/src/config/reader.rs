@@ -31,7 +31,7 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
     ),
     (
         "pipelines.NAME.source",
-        &["brokers", "topics", "group", "start", "static_membership", "fetch_ahead", "librdkafka"],
+        &["brokers", "topics", "group", "start", "static_membership", "fetch_ahead", "stalled_after", "librdkafka"],
     ),
     ("pipelines.NAME.chain", &["module", "config", "limits"]),
     ("pipelines.NAME.sink", &["type", "topic", "routes", "partition", "in_flight"]),

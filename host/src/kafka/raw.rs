@@ -1,5 +1,6 @@
 //! librdkafka's calls, made safe: clients, queues and events. Knows neither lanes nor spans.
 
+mod ends;
 mod event;
 mod fetched;
 mod topic;

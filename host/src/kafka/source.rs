@@ -4,6 +4,7 @@
 //! rebalance is never behind messages, and leaving a lane unread holds its fetching back.
 
 use super::commits::Commits;
+use super::ends::Ends;
 use super::health::{Health, Verdict};
 use super::options::{self, refused};
 use super::raw::{Bell, Error, Handle, Queue, Said, Tap};
@@ -17,7 +18,9 @@ use rdkafka::Offset;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+mod leave;
 
 /// Asking for the topics before the consumer is made.
 const METADATA: Duration = Duration::from_secs(3);
@@ -28,7 +31,6 @@ const SEEK: Duration = Duration::from_secs(10);
 const LAST_COMMIT: Duration = Duration::from_secs(2);
 /// Between two tries of the last commit, unless something happens.
 const COMMIT_AGAIN: Duration = Duration::from_millis(50);
-const CLOSE: Duration = Duration::from_secs(10);
 
 /// Consumes from Kafka. See [`Source`].
 pub struct KafkaSource {
@@ -41,6 +43,7 @@ pub struct KafkaSource {
     /// What the worker was told and has not answered.
     open: Option<Rebalance>,
     commits: Commits,
+    ends: Ends,
     closed: bool,
     health: Health,
     wake: Wake,
@@ -94,6 +97,7 @@ impl KafkaSource {
             rebalances: VecDeque::new(),
             open: None,
             commits: Commits::default(),
+            ends: Ends::default(),
             closed: false,
             health,
             wake,
@@ -120,7 +124,7 @@ impl KafkaSource {
                 }
                 Said::Committed(outcomes) => self.commits.take(outcomes, &mut self.health),
                 Said::Stray(partitions) => self.call_back(&partitions),
-                Said::Delivered | Said::Other => {}
+                Said::Delivered | Said::Ends(_) | Said::Other => {}
             }
         }
     }
@@ -235,6 +239,11 @@ impl Source for KafkaSource {
             // when it fails, it is due again
             let _ = self.commits.send(&self.handle, &self.events, &mut self.health, None);
         }
+        for (partition, beginning) in self.ends.take() {
+            if let Some(reading) = self.slots.get(&partition).and_then(|slot| self.lanes[*slot as usize].as_mut()) {
+                reading.next.get_or_insert(beginning);
+            }
+        }
         if let Some(event) = self.next_rebalance()? {
             return Ok(event);
         }
@@ -293,6 +302,7 @@ impl Source for KafkaSource {
             if let Some(reading) = self.lanes.get_mut(lane.slot as usize).and_then(Option::take) {
                 self.slots.remove(&reading.partition);
                 self.commits.forget(&reading.partition);
+                self.ends.forget(&reading.partition);
                 released.push(reading);
             }
         }
@@ -360,6 +370,7 @@ impl Source for KafkaSource {
                 partition: reading.partition.clone(),
                 lane: reading.lane,
                 end: self.handle.known_end(&reading.partition),
+                reach: self.ends.of(&reading.partition),
                 // librdkafka's position counts control records too, but also what is still in the tap
                 next: match behind.get(&reading.partition) {
                     Some(Offset::Offset(offset)) if reading.tap.is_empty() => reading.next.max(Some(*offset)),
@@ -373,57 +384,16 @@ impl Source for KafkaSource {
         self.handle.member()
     }
 
+    fn ask(&mut self, lanes: &[Lane], limit: Duration) {
+        let readings = lanes.iter().filter_map(|lane| self.lanes.get(lane.slot as usize)?.as_ref());
+        let asked = readings.map(|reading| (reading.partition.clone(), reading.next.is_some())).collect();
+        let level = self.config.client.options.get("isolation.level");
+        let stable = level.is_none_or(|level| level == "read_committed");
+        self.ends.ask(&self.handle, asked, stable, limit);
+    }
+
     fn close(&mut self) {
-        if std::mem::replace(&mut self.closed, true) {
-            return;
-        }
-        // a rebalance that is under way refuses commits, and is over soon; what stays uncommitted is read again
-        let deadline = Instant::now() + LAST_COMMIT;
-        while self.commits.has_failed() && Instant::now() < deadline {
-            self.serve_events(COMMIT_AGAIN);
-            let left = deadline.saturating_duration_since(Instant::now());
-            let _ = self.commits.send(&self.handle, &self.events, &mut self.health, Some(left));
-        }
-        let without_lanes = self.lanes.iter().all(Option::is_none);
-        self.lanes.clear();
-        self.slots.clear();
-        let mut refused = match self.open.take() {
-            Some(Rebalance::Assigned(_)) => self.answer_assigned(&[]),
-            open => {
-                self.open = open;
-                self.answer_revoked()
-            }
-        };
-        // librdkafka closes a cooperative member that has no partitions without telling the group, whose next rebalance
-        // then waits until the session times out; only giving the subscription up tells it. Static members stay.
-        if without_lanes && !self.config.static_membership {
-            let _ = self.handle.unsubscribe();
-        }
-        // after a fatal error there is nothing to leave
-        if self.handle.close(&self.events).is_err() {
-            return;
-        }
-        let deadline = Instant::now() + CLOSE;
-        while !self.handle.is_closed() && Instant::now() < deadline {
-            while let Some(rebalance) = self.rebalances.pop_front() {
-                self.open = Some(rebalance);
-                refused = match self.open {
-                    Some(Rebalance::Assigned(_)) => self.answer_assigned(&[]),
-                    _ => self.answer_revoked(),
-                };
-            }
-            match self.events.poll(Duration::from_millis(50)).map(|event| event.read()) {
-                Some(Said::Assigned(partitions)) => self.rebalances.push_back(Rebalance::Assigned(partitions)),
-                Some(Said::Revoked(partitions)) => {
-                    self.rebalances.push_back(Rebalance::Revoked { partitions, lost: true });
-                }
-                Some(Said::Log { level, facility, text }) => self.health.log(level, &facility, &text),
-                _ => {}
-            }
-        }
-        if let Err(error) = refused {
-            tracing::debug!(%error, "leaving the group");
-        }
+        self.leave();
     }
 }
 

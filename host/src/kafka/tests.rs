@@ -67,6 +67,7 @@ fn config(broker: &EmbeddedBroker, start: Start) -> config::KafkaSource {
         start,
         static_membership: false,
         fetch_ahead: 1 << 20,
+        stalled_after: None,
     }
 }
 

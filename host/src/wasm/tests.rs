@@ -15,6 +15,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 mod behaved;
+mod bisection;
 mod cache;
 mod component;
 mod echo;

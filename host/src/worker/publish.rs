@@ -20,6 +20,7 @@ impl Worker {
 
     pub(super) fn publish(&mut self, since: Duration) {
         let positions = self.source.positions();
+        self.watch_lanes(&positions);
         let lanes: Vec<_> = self.lanes.iter().map(|book| self.lane_status(book, &positions)).collect();
         for lane in &lanes {
             if let (Some(next), Some(end)) = (lane.next, lane.end) {
@@ -50,6 +51,7 @@ impl Worker {
             resume: self.hands.ledger.resume(book.lane).map(|resume| resume.0),
             plan_since: book.plan_since,
             held: held(book),
+            stalled: self.stalls.stalled(book.lane),
         }
     }
 

@@ -49,6 +49,8 @@ pub struct LaneStatus {
     pub plan_since: Option<Offset>,
     /// The record that it is held for, where it is.
     pub held: Option<Held>,
+    /// How long it has handed nothing out, where it should have.
+    pub stalled: Option<Duration>,
 }
 
 /// A record that bars those behind it.

@@ -294,6 +294,7 @@ fn start(world: World, fault: Action) -> Running {
             exactly_once,
             commit_interval: Duration::from_millis(5),
             grace: Duration::from_secs(5),
+            stalled_after: None,
             revocation: Duration::from_secs(5),
             breaker: None,
         };

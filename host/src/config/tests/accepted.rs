@@ -32,6 +32,7 @@ fn every_key_is_read() {
     assert_eq!((source.group.as_str(), source.static_membership), ("edgemill-flights", true));
     assert_eq!(source.start, Start::Offsets([(0, 1200), (1, 0)].into()));
     assert_eq!(source.fetch_ahead, 16 << 20);
+    assert_eq!(source.stalled_after, Some(Duration::from_secs(120)));
     assert_eq!(source.client.options["sasl.username"], "ann");
     assert_eq!(source.client.options["sasl.password"], "hunter2");
     assert_eq!(source.client.options["fetch.queue.backoff.ms"], "5");

@@ -1,5 +1,6 @@
 //! What a client says: logs, errors, rebalances, commits and deliveries.
 
+use super::ends::{self, EndAnswer};
 use super::fetched::place;
 use super::{Error, Handle, text};
 use crate::record::Partition;
@@ -29,6 +30,8 @@ pub(in crate::kafka) enum Said {
     Revoked(Vec<Partition>),
     /// What was asked for, and for each what went wrong.
     Committed(Vec<(Partition, i64, Option<Error>)>),
+    /// What [`Handle::ask_ends`] asked for, as far as it was answered.
+    Ends(Vec<EndAnswer>),
     /// See [`Event::deliveries`].
     Delivered,
     /// Messages on the group's queue, which their partitions' queues should have had.
@@ -84,6 +87,8 @@ impl Event {
                 };
                 Said::Committed(self.partitions().into_iter().map(answer).collect())
             }
+            // SAFETY: see above
+            rd::RD_KAFKA_EVENT_LISTOFFSETS_RESULT => Said::Ends(unsafe { ends::read(event) }),
             _ => Said::Other,
         }
     }
