@@ -2,18 +2,19 @@
 
 use super::*;
 use crate::batch::{Batch, Column};
-use crate::chain::{Fault, Plan, PlanStage, Transform};
-use crate::modules::{LoadError, Module};
-use crate::outputs::Outputs;
-use crate::policy::{Action, Class, Policy};
+use crate::chain::{Plan, PlanStage};
+use crate::policy::{Action, Policy};
 use crate::record::{Resume, Span};
 use crate::route::{Route, Routes};
 use crate::sink::{Ended, Refusal, Transactions};
 use crate::source::Position;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 
+mod breaker;
+mod guest;
 mod once;
+mod policy;
 
 /// The world outside the worker, as the fakes and the test see it.
 #[derive(Default)]
@@ -39,6 +40,9 @@ struct World {
     ends: VecDeque<Ended>,
     aborts: usize,
     held: bool,
+    /// Whether the guest takes everything, and how often it was shown each value that it does not.
+    mended: bool,
+    shown: HashMap<Vec<u8>, u32>,
 }
 
 type Shared = Arc<Mutex<World>>;
@@ -92,6 +96,7 @@ impl Source for FakeSource {
     fn assign(&mut self, lanes: &[(Lane, Partition)]) -> Result<(), SourceError> {
         let mut world = world(&self.0);
         world.lane = lanes.first().map(|(lane, _)| *lane);
+        world.held = false;
         world.read_to = world.committed.last().map_or(0, |offset| *offset as usize);
         Ok(())
     }
@@ -231,78 +236,66 @@ impl Transactions for FakeSink {
     }
 }
 
-/// Keeps everything; traps on a value that begins with `t`.
-struct Keeping;
-
-impl Transform for Keeping {
-    fn transform(&mut self, batch: &Batch<'_>, outputs: &mut Outputs) -> Result<(), Fault> {
-        if batch.values.iter().flatten().any(|value| value.starts_with(b"t")) {
-            return Err(Fault::new(Class::Trap, "trapped"));
-        }
-        outputs.origins = (0..batch.len() as u32).collect();
-        outputs.keep = crate::outputs::Keep { timestamps: true, keys: true, values: true, headers: true };
-        Ok(())
-    }
-
-    fn memory(&self) -> usize {
-        0
-    }
-}
-
-struct KeepingModule;
-
-impl Module for KeepingModule {
-    fn name(&self) -> &str {
-        "keeping.wasm"
-    }
-
-    fn hash(&self) -> &str {
-        "00"
-    }
-
-    fn instantiate(&self) -> Result<Box<dyn Transform>, LoadError> {
-        Ok(Box::new(Keeping))
-    }
-}
-
 struct Running {
     world: Shared,
     handover: Arc<Handover>,
+    board: StatusBoard,
     thread: std::thread::JoinHandle<Result<(), WorkerError>>,
 }
 
-fn start(world: World, fault: Action) -> Running {
+/// What a test says of its worker.
+#[derive(Clone, Copy)]
+struct Setup {
+    policy: Policy,
+    breaker: Option<Limit>,
+    batch: usize,
+}
+
+impl From<Action> for Setup {
+    fn from(action: Action) -> Self {
+        Self { policy: Policy::all(action), breaker: None, batch: 7 }
+    }
+}
+
+/// A chain of the fake guest, as plan `number`.
+fn chain(world: &Shared, policy: Policy, number: u64) -> Chain {
+    let stage = PlanStage { module: Arc::new(guest::Guest(world.clone())), policy };
+    let plan = Plan { number, stages: vec![stage], sink: policy };
+    Chain::new(Arc::new(plan), Arc::new(Routes::new("out", &[])))
+}
+
+fn start(world: World, setup: impl Into<Setup>) -> Running {
+    let Setup { policy, breaker, batch } = setup.into();
     let exactly_once = world.transaction.is_some();
     let shared: Shared = Arc::new(Mutex::new(world));
     let wake = Wake::new().expect("a descriptor");
     let handover = Arc::new(Handover::new(wake.clone()));
-    let (theirs, orders) = (shared.clone(), handover.clone());
+    let board = StatusBoard::default();
+    let (theirs, orders, told) = (shared.clone(), handover.clone(), board.clone());
     let run = move || {
-        let stage = PlanStage { module: Arc::new(KeepingModule), policy: Policy::all(fault) };
-        let plan = Arc::new(Plan { number: 1, stages: vec![stage], sink: Policy::all(fault) });
         let parts = Parts {
             source: Box::new(FakeSource(theirs.clone())),
+            chain: chain(&theirs, policy, 1),
             sink: Box::new(FakeSink(theirs)),
             dead_letters: None,
-            chain: Chain::new(plan, Arc::new(Routes::new("out", &[]))),
         };
         let settings = Settings {
             pipeline: "p".to_owned(),
             host: "h".to_owned(),
-            batch: BatchLimit { records: 7, bytes: 1 << 20 },
+            batch: BatchLimit { records: batch, bytes: 1 << 20 },
             stamp: false,
             exactly_once,
             commit_interval: Duration::from_millis(5),
             grace: Duration::from_secs(5),
             stalled_after: None,
             revocation: Duration::from_secs(5),
-            breaker: None,
+            breaker,
         };
         let metrics = WorkerMetrics::new("p", 0);
-        Worker::new(settings, parts, orders, wake, StatusBoard::default(), metrics).run()
+        Worker::new(settings, parts, orders, wake, told, metrics).run()
     };
     let thread = std::thread::Builder::new().name("worker".to_owned()).spawn(run).expect("a thread");
-    Running { world: shared, handover, thread }
+    Running { world: shared, handover, board, thread }
 }
 
 impl Running {
