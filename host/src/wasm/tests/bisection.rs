@@ -26,9 +26,9 @@ fn chain() -> Chain {
     static MODULE: LazyLock<Arc<dyn Module>> = LazyLock::new(|| {
         ENGINE.load("poison", &wat::parse_str(source("poison")).unwrap(), &Value::Null, LIMITS).unwrap()
     });
-    let policy = Policy { reject: Action::DeadLetter, fault: Action::DeadLetter };
+    let policy = Policy::all(Action::DeadLetter);
     let stages = vec![PlanStage { module: MODULE.clone(), policy }];
-    let plan = Plan { number: 1, stages, refused: Action::Stop };
+    let plan = Plan { number: 1, stages, sink: Policy::all(Action::Stop) };
     Chain::new(Arc::new(plan), Arc::new(Routes::new("out", &[])))
 }
 
