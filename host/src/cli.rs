@@ -1,6 +1,7 @@
 //! The command line: what may be written, and what a command's end means to the shell. The commands are below.
 
 use crate::config::{LogFormat, Report};
+use crate::service::RunError;
 use anyhow::anyhow;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::io::{self, IsTerminal};
@@ -11,15 +12,19 @@ use tracing_subscriber::EnvFilter;
 mod apply;
 mod arguments;
 mod check;
+mod dead_letters;
 pub mod demo;
 mod generate;
 mod inspect;
+mod places;
+mod replay;
 mod reset;
 mod resume;
 mod run;
 
 const AFTER: &str = "\
-Exit codes: 0 done, 1 failed at run time, 2 bad usage or configuration, 3 records were rejected (apply).
+Exit codes: 0 done, 1 failed at run time, 2 bad usage or configuration, 3 records failed (apply, replay,
+dead-letters redrive).
 
 Logs go to standard error. EDGEMILL_LOG chooses them: `debug`, or `info,edgemill::kafka=debug`.
 
@@ -48,6 +53,8 @@ enum Command {
     Generate(generate::Arguments),
     Reset(reset::Arguments),
     Resume(resume::Arguments),
+    Replay(replay::Arguments),
+    DeadLetters(dead_letters::Arguments),
     Demo(DemoArguments),
 }
 
@@ -118,11 +125,20 @@ impl Failure {
     }
 }
 
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Configuration(message) => Failure::Usage(anyhow!(message)),
+            RunError::Failed(message) => Failure::Failed(anyhow!(message)),
+        }
+    }
+}
+
 /// How a command ended that did what was asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Done {
     Well,
-    /// Records were rejected: exit code 3.
+    /// Records were rejected, or failed: exit code 3.
     WithRejects,
 }
 
@@ -148,6 +164,8 @@ pub fn main() -> ExitCode {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Reset(arguments) => reset::run(&arguments),
         Command::Resume(arguments) => resume::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
+        Command::DeadLetters(arguments) => dead_letters::run(&arguments),
         Command::Demo(DemoArguments { modules, seconds }) => {
             demo::run(&demo::Options { modules, seconds }).map(|()| Done::Well).map_err(Failure::from)
         }

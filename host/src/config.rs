@@ -157,6 +157,35 @@ pub enum Delivery {
     ExactlyOnce,
 }
 
+impl Pipeline {
+    /// The group that remembers how far dead letters were tried again.
+    pub fn redrive_group(&self) -> String {
+        format!("{}.redrive", self.source.group)
+    }
+
+    /// The dead-letter topic as a source of that group, where there is one. Its options are a producer's: a consumer
+    /// takes those that say how to connect.
+    pub fn dead_letters(&self) -> Option<KafkaSource> {
+        let DeadLetter { client, topic } = self.dead_letter.as_ref()?;
+        let kept = |name: &str| security::is_connection(name) || matches!(name, "client.id" | "debug");
+        let options = client.options.iter().filter(|(name, _)| kept(name));
+        let mut options: BTreeMap<_, _> = options.map(|(name, value)| (name.clone(), value.clone())).collect();
+        // one that was killed holds the next one up for so long
+        options.insert("session.timeout.ms".to_owned(), REDRIVE_SESSION.as_millis().to_string());
+        Some(KafkaSource {
+            client: KafkaClient { options, ..client.clone() },
+            topics: Topics::List(vec![topic.clone()]),
+            group: self.redrive_group(),
+            start: Start::Earliest,
+            static_membership: false,
+            fetch_ahead: self.source.fetch_ahead,
+        })
+    }
+}
+
+/// How long a redrive that says nothing keeps the dead letters for itself: the least that brokers allow by default.
+pub const REDRIVE_SESSION: Duration = Duration::from_secs(6);
+
 /// How to reach a Kafka cluster.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KafkaClient {

@@ -1,8 +1,9 @@
 //! Edgemill: consumes Kafka messages, passes each through a chain of WebAssembly transform modules, and delivers the results.
 //!
-//! The layers, from the bottom: words (`record`, `batch`, `outputs`, `ledger`, `route`, `policy`, `breaker`, `backoff`, `config`),
+//! The layers, from the bottom: words (`record`, `batch`, `outputs`, `ledger`, `route`, `policy`, `breaker`,
+//! `dead_letter`, `backoff`, `config`),
 //! ports (`source`, `sink`, `chain`, `modules`), adapters (`kafka`, `sink::stdout`, `wasm`, `modules::watch`), control
-//! (`worker`, `modules::reload`, `admin`, `service`), and `cli` on top.
+//! (`worker`, `redrive`, `modules::reload`, `admin`, `service`), and `cli` on top.
 
 pub mod admin;
 pub mod backoff;
@@ -11,6 +12,7 @@ pub mod breaker;
 pub mod chain;
 pub mod cli;
 pub mod config;
+pub mod dead_letter;
 pub mod generate;
 pub mod kafka;
 pub mod ledger;
@@ -20,6 +22,7 @@ pub mod outputs;
 pub mod policy;
 pub mod record;
 pub mod records;
+pub mod redrive;
 pub mod route;
 pub mod service;
 pub mod sink;

@@ -3,6 +3,7 @@
 //! A byte string is a JSON string where it is UTF-8, else `{"base64":"…"}`; null stays null.
 
 use crate::batch::{Batch, Bytes};
+use crate::dead_letter::Letter;
 use crate::outputs::{OwnedColumn, OwnedHeaders};
 use crate::policy::Failure;
 use base64::Engine as _;
@@ -64,10 +65,10 @@ impl Gathered {
     }
 
     /// Appends a header to the last record.
-    fn push_header(&mut self, name: &str, value: Bytes<'_>) {
+    pub fn push_header(&mut self, name: &[u8], value: Bytes<'_>) {
         if let Some(count) = self.headers.counts.last_mut() {
             *count += 1;
-            self.headers.names.push(Some(name.as_bytes()));
+            self.headers.names.push(Some(name));
             self.headers.values.push(value);
             self.has_headers = true;
         }
@@ -125,6 +126,8 @@ pub struct Line {
     /// What outputs carry: so that they can be inputs again.
     #[serde(default, rename = "origin")]
     _origin: Option<u64>,
+    #[serde(default, rename = "from")]
+    _from: Option<serde::de::IgnoredAny>,
 }
 
 /// A byte string as JSON.
@@ -179,7 +182,7 @@ impl Line {
         let timestamp = self.timestamp.unwrap_or(-1);
         gathered.push(self.offset.unwrap_or(offset), timestamp, key.as_deref(), value.as_deref());
         for (name, value) in &self.headers {
-            gathered.push_header(name, value.as_ref().map(|text| text.0.as_slice()));
+            gathered.push_header(name.as_bytes(), value.as_ref().map(|text| text.0.as_slice()));
         }
     }
 }
@@ -203,10 +206,23 @@ pub struct Row<'a> {
     pub headers: &'a [(Bytes<'a>, Bytes<'a>)],
     /// Milliseconds since 1970-01-01 UTC; -1 where there is none.
     pub timestamp: i64,
-    /// Index of the input record; none for what comes from nowhere.
+    /// Index of the input record; none for what comes from nowhere, or from a topic.
     pub origin: Option<u64>,
+    /// The input record's place in a topic.
+    pub from: Option<Place<'a>>,
     /// The destination that the module named.
     pub topic: Option<&'a str>,
+}
+
+/// A record's place in a topic, for a line of JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Place<'a> {
+    /// Topic.
+    pub topic: &'a str,
+    /// Partition.
+    pub partition: i32,
+    /// Offset.
+    pub offset: i64,
 }
 
 impl Serialize for Row<'_> {
@@ -222,6 +238,9 @@ impl Serialize for Row<'_> {
         if let Some(origin) = self.origin {
             map.serialize_entry("origin", &origin)?;
         }
+        if let Some(place) = self.from {
+            map.serialize_entry("from", &place)?;
+        }
         map.end()
     }
 }
@@ -236,6 +255,23 @@ pub fn write_reject(out: &mut Vec<u8>, failure: &Failure, origin: u64, module: &
         message: &'a str,
     }
     let reject = Reject { origin, class: failure.class.as_str(), module, message: &failure.message };
+    serde_json::to_writer(&mut *out, &reject).expect("memory can be written");
+    out.push(b'\n');
+}
+
+/// Appends the line of a dead letter: as [`write_reject`], with the place of the original for an origin.
+pub fn write_letter(out: &mut Vec<u8>, letter: &Letter<'_>) {
+    #[derive(serde::Serialize)]
+    struct Reject<'a> {
+        from: Place<'a>,
+        class: &'a str,
+        code: &'a str,
+        module: &'a str,
+        message: &'a str,
+        tries: u32,
+    }
+    let Letter { topic, partition, offset, class, code, module, message, tries, .. } = *letter;
+    let reject = Reject { from: Place { topic, partition, offset }, class, code, module, message, tries };
     serde_json::to_writer(&mut *out, &reject).expect("memory can be written");
     out.push(b'\n');
 }

@@ -8,12 +8,13 @@ use crate::config::{Config, Delivery, KafkaSource as SourceConfig, Pipeline, Sin
 use crate::kafka::{Identity, KafkaSink, KafkaSource};
 use crate::metrics::{self, WorkerMetrics};
 use crate::modules::last_good::LastGood;
-use crate::modules::plans::Plans;
+use crate::modules::plans::{Plans, Refused};
 use crate::modules::reload::{self, Load, Loader};
 use crate::modules::watch::Watch;
 use crate::route::Routes;
 use crate::sink::stdout::Stdout;
 use crate::sink::{Sink, SinkError};
+use crate::source::Source;
 use crate::wake::Wake;
 use crate::wasm::Engine;
 use crate::worker::handover::Handover;
@@ -26,6 +27,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 mod ending;
+pub mod once;
 
 /// Waits between the lives of a worker that fails.
 const RESTART: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -233,9 +235,8 @@ impl Service {
 
 type Prepared = (Loader, Arc<Plans>, Vec<(Wake, Arc<Handover>)>);
 
-/// Loads a pipeline's first plan and makes what its workers share.
-fn prepare(config: &Config, pipeline: &Pipeline, load: &Load) -> Result<Prepared, RunError> {
-    let loader = Loader {
+fn loader(config: &Config, pipeline: &Pipeline, load: &Load) -> Loader {
+    Loader {
         pipeline: pipeline.name.clone(),
         folder: config.modules.clone(),
         stages: pipeline.chain.clone(),
@@ -243,10 +244,18 @@ fn prepare(config: &Config, pipeline: &Pipeline, load: &Load) -> Result<Prepared
         load: load.clone(),
         self_test: crate::modules::self_test::run,
         last_good: LastGood::new(&config.state, &pipeline.name),
-    };
-    let (plan, refused) = loader.first().map_err(|refused| {
-        RunError::Configuration(format!("pipeline {}: module {}: {}", pipeline.name, refused.module, refused.error))
-    })?;
+    }
+}
+
+/// Why a pipeline has no first plan.
+fn broken(pipeline: &Pipeline, refused: &Refused) -> RunError {
+    RunError::Configuration(format!("pipeline {}: module {}: {}", pipeline.name, refused.module, refused.error))
+}
+
+/// Loads a pipeline's first plan and makes what its workers share.
+fn prepare(config: &Config, pipeline: &Pipeline, load: &Load) -> Result<Prepared, RunError> {
+    let loader = loader(config, pipeline, load);
+    let (plan, refused) = loader.first().map_err(|refused| broken(pipeline, &refused))?;
     tracing::info!(pipeline = pipeline.name, plan = plan.number, chain = plan.describe(), "first plan");
     metrics::plan_published(&pipeline.name, plan.number);
     let wake = || Wake::new().map_err(|error| RunError::Failed(format!("cannot make an event descriptor: {error}")));
@@ -271,6 +280,9 @@ fn routes(pipeline: &Pipeline) -> Routes {
         SinkConfig::Stdout => Routes::new("stdout", &[]),
     }
 }
+
+/// Where rows go, and dead letters where they go somewhere else.
+type Sinks = (Box<dyn Sink>, Option<Box<dyn Sink>>);
 
 /// One worker's place: it is filled anew when the worker fails.
 struct Life {
@@ -342,13 +354,21 @@ impl Life {
     fn live_once(&self) -> Result<(), WorkerError> {
         // a plan that waits to be handed over is older than, or the same as, the one taken here
         drop(self.handover.take());
-        let identity = Identity { pipeline: self.pipeline.name.clone(), host: self.host.clone(), worker: self.number };
-        let routes = self.plans.routes();
-        let chain = Chain::start(self.plans.current(), routes.clone())
-            .map_err(|error| WorkerError::Anew(format!("a module does not start again: {error}")))?;
-        let (sink, dead_letters) = self.sinks(routes, &identity)?;
+        let identity = self.identity();
+        let sinks = self.sinks(self.plans.routes(), &identity)?;
         let source = KafkaSource::new(&self.pipeline.source, &identity, self.wake.clone())?;
-        let parts = Parts { source: Box::new(source), sink, dead_letters, chain };
+        self.work(Box::new(source), sinks)
+    }
+
+    fn identity(&self) -> Identity {
+        Identity { pipeline: self.pipeline.name.clone(), host: self.host.clone(), worker: self.number }
+    }
+
+    /// Puts a worker together and runs it.
+    fn work(&self, source: Box<dyn Source>, (sink, dead_letters): Sinks) -> Result<(), WorkerError> {
+        let chain = Chain::start(self.plans.current(), self.plans.routes().clone())
+            .map_err(|error| WorkerError::Anew(format!("a module does not start again: {error}")))?;
+        let parts = Parts { source, sink, dead_letters, chain };
         let settings = Settings {
             pipeline: self.pipeline.name.clone(),
             host: self.host.clone(),
@@ -366,12 +386,7 @@ impl Life {
     }
 
     /// The sink, and another for dead letters where they go to another cluster than the rows.
-    #[allow(clippy::type_complexity)]
-    fn sinks(
-        &self,
-        routes: &Arc<Routes>,
-        identity: &Identity,
-    ) -> Result<(Box<dyn Sink>, Option<Box<dyn Sink>>), SinkError> {
+    fn sinks(&self, routes: &Arc<Routes>, identity: &Identity) -> Result<Sinks, SinkError> {
         let dead_letter = self.pipeline.dead_letter.as_ref();
         let wake = || self.wake.clone();
         if let SinkConfig::Kafka(kafka) = &self.pipeline.sink {

@@ -5,6 +5,8 @@ use crate::record::{Lane, Partition, Resume};
 use std::borrow::Cow;
 use std::time::Duration;
 
+pub mod paced;
+
 /// How much one batch may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchLimit {
@@ -43,6 +45,11 @@ pub enum Event {
         /// Whether they have gone to somebody else already: then nothing can be committed.
         lost: bool,
     },
+    /// Dead letters that stay: their batch goes to the end of the dead-letter topic as it is. The offsets also cover what
+    /// was passed over, so that there may be more of them than records.
+    PutBack(Lane, Box<dyn Messages>),
+    /// All has been handed out, for as long as nothing is read again: settle it, and end.
+    End,
 }
 
 /// How far a lane is.

@@ -26,6 +26,7 @@ mod lane;
 mod pass;
 mod pass_through;
 mod publish;
+mod redrive;
 mod stall;
 mod stamp;
 pub mod status;
@@ -193,6 +194,7 @@ impl Worker {
                 let _ = self.commit_and_wait(&lanes);
             }
         }
+        self.publish(publish::INTERVAL);
         result
     }
 
@@ -203,7 +205,7 @@ impl Worker {
             let read = self.may_read();
             self.stalls.note(read.is_some());
             let event = self.source.poll(read)?;
-            let idle = matches!(event, Event::Idle);
+            let idle = matches!(event, Event::Idle | Event::End);
             self.meet(event)?;
             self.settle()?;
             if idle && !self.resume_postponed()? {
@@ -221,6 +223,8 @@ impl Worker {
             Event::Batch(lane, messages) => self.pass(lane, messages),
             Event::Assigned(partitions) => self.assign(partitions),
             Event::Revoked { lanes, lost } => self.revoke(&lanes, lost),
+            Event::PutBack(lane, messages) => self.put_back(lane, &*messages),
+            Event::End => self.end_when_settled(),
         }
     }
 
@@ -406,7 +410,6 @@ impl Worker {
         }
         self.postponed = None;
         self.source.close();
-        self.publish(Duration::from_secs(1));
         self.board.update(|status| status.state = State::Ended);
     }
 }

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
 
-use crate::guard;
+use crate::guard::{self, Guarded};
 use crate::modules::profile_folder;
 use crate::wait::{PATIENCE, wait_for};
 
@@ -22,11 +24,26 @@ pub struct Ended {
     pub err: String,
 }
 
+/// A command that runs. It is killed when dropped.
+#[derive(Debug)]
+pub struct Running {
+    folder: TempDir,
+    process: Guarded,
+}
+
 /// Runs `edgemill` with arguments and standard input, and waits until it has ended.
 ///
 /// # Errors
 /// There is no program, or it did not end in time.
 pub fn run<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>, input: &[u8]) -> Result<Ended> {
+    start(args, input)?.wait()
+}
+
+/// Starts `edgemill` with arguments and standard input.
+///
+/// # Errors
+/// There is no program.
+pub fn start<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>, input: &[u8]) -> Result<Running> {
     // Files, not pipes: nothing to read while it runs, and so nothing to block on.
     let folder = tempfile::Builder::new().prefix("edgemill-run-").tempdir()?;
     let file = |name: &str| folder.path().join(name);
@@ -34,11 +51,37 @@ pub fn run<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>, input: &[u8]) -> 
     let mut command = Command::new(executable()?);
     command.args(args).stdin(File::open(file("in"))?).stdout(File::create(file("out"))?);
     command.stderr(Stdio::from(File::create(file("err"))?));
-    let mut process = guard::spawn(&mut command)?;
-    let status = wait_for("the command has ended", PATIENCE, || Ok(process.0.try_wait()?))
-        .with_context(|| format!("{command:?}"))?;
-    let err = String::from_utf8_lossy(&fs::read(file("err"))?).into_owned();
-    Ok(Ended { code: status.code(), out: fs::read(file("out"))?, err })
+    Ok(Running { process: guard::spawn(&mut command)?, folder })
+}
+
+impl Running {
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// The command has ended.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        kill_process(Pid::from_child(&self.process.0), signal).context("sending a signal to a command")
+    }
+
+    /// Tells whether it has ended.
+    ///
+    /// # Errors
+    /// The operating system does not say.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.process.0.try_wait()?.is_some())
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    /// It did not end in time.
+    pub fn wait(mut self) -> Result<Ended> {
+        let path = |name: &str| self.folder.path().join(name);
+        let status = wait_for("the command has ended", PATIENCE, || Ok(self.process.0.try_wait()?));
+        let err = String::from_utf8_lossy(&fs::read(path("err"))?).into_owned();
+        let status = status.with_context(|| err.clone())?;
+        Ok(Ended { code: status.code(), out: fs::read(path("out"))?, err })
+    }
 }
 
 /// Finds the program beside the tests: cargo tells no package where another's binary is.

@@ -18,6 +18,8 @@ mod scenarios {
     mod pipeline;
     mod poison;
     mod rebalances;
+    mod redrive;
+    mod replay;
     mod shape;
     mod stalled;
     mod start;

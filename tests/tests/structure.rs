@@ -23,7 +23,7 @@ struct Layer {
 }
 
 const WORDS: &[&str] =
-    &["record", "batch", "outputs", "ledger", "route", "policy", "breaker", "backoff", "records", "generate"];
+    &["record", "batch", "outputs", "ledger", "route", "policy", "breaker", "dead_letter", "backoff", "records", "generate"];
 const BELOW_ADAPTERS: &[&str] = &["words", "ports", "configuration"];
 
 const LAYERS: &[Layer] = &[
@@ -37,7 +37,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "adapter watch", modules: &["modules/watch"], may_name: BELOW_ADAPTERS },
     Layer {
         name: "control",
-        modules: &["worker", "modules/last_good", "modules/plans", "modules/reload", "admin"],
+        modules: &["worker", "redrive", "modules/last_good", "modules/plans", "modules/reload", "admin"],
         may_name: BELOW_ADAPTERS,
     },
     Layer { name: "service", modules: &["service"], may_name: ALL_BELOW_SERVICE },

@@ -1,7 +1,7 @@
 //! What several commands take: the configuration's file, a module's configuration, options of librdkafka.
 
 use super::Failure;
-use crate::config::{Config, Report};
+use crate::config::{Config, Pipeline, Report};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -17,6 +17,21 @@ impl ConfigFile {
     /// Reads and checks it. What is doubtful is in the report.
     pub(super) fn load(&self) -> Result<(Config, Report), Failure> {
         Config::load(&self.config).map_err(|report| Failure::Configuration(report.absent_as_errors()))
+    }
+}
+
+/// The pipeline of a name; without one the only one. `with` is what comes before a name on the command line.
+pub(super) fn pipeline<'c>(config: &'c Config, name: Option<&str>, with: &str) -> Result<&'c Pipeline, Failure> {
+    let names = || config.pipelines.iter().map(|pipeline| pipeline.name.as_str()).collect::<Vec<_>>().join(", ");
+    match (name, &config.pipelines[..]) {
+        (None, [only]) => Ok(only),
+        (None, _) => {
+            Err(Failure::usage(format!("the configuration has several pipelines: add {with}one of {}", names())))
+        }
+        (Some(name), pipelines) => pipelines
+            .iter()
+            .find(|pipeline| pipeline.name == name)
+            .ok_or_else(|| Failure::usage(format!("no pipeline {name:?}; the configuration has {}", names()))),
     }
 }
 

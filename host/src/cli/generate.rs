@@ -179,7 +179,7 @@ impl Receive for Written {
         let batch = records.batch();
         self.text.clear();
         for (key, value) in batch.keys.iter().zip(batch.values.iter()) {
-            let row = Row { key, value, headers: &[], timestamp: -1, origin: None, topic: None };
+            let row = Row { key, value, headers: &[], timestamp: -1, origin: None, from: None, topic: None };
             write_row(&mut self.text, self.format, &row);
         }
         self.out.write_all(&self.text).context("cannot write to standard output")?;

@@ -3,8 +3,7 @@
 use super::arguments::ConfigFile;
 use super::{Done, Failure, print_report, start_logs};
 use crate::config::{LogFormat, Report};
-use crate::service::{self, RunError};
-use anyhow::anyhow;
+use crate::service;
 
 /// Runs the pipelines of a configuration until SIGTERM or SIGINT
 ///
@@ -22,11 +21,8 @@ pub(super) fn run(arguments: &Arguments, format: Option<LogFormat>) -> Result<Do
     let format = format.unwrap_or(config.log);
     start_logs(format, "info");
     warn(&warnings, format);
-    match service::run(config) {
-        Ok(()) => Ok(Done::Well),
-        Err(RunError::Configuration(message)) => Err(Failure::Usage(anyhow!(message))),
-        Err(RunError::Failed(message)) => Err(Failure::Failed(anyhow!(message))),
-    }
+    service::run(config)?;
+    Ok(Done::Well)
 }
 
 fn warn(warnings: &Report, format: LogFormat) {

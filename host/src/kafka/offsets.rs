@@ -3,14 +3,15 @@
 use super::Identity;
 use super::health::{Health, Verdict};
 use super::options::{self, refused};
+use super::range::Range;
 use super::raw::Said;
 use super::session::Session;
 use super::start;
-use crate::config::{KafkaSource, Start};
+use crate::config::{KafkaSource, Start, Topics};
 use crate::record::Partition;
 use rdkafka::Offset;
 use rdkafka::error::RDKafkaErrorCode as Code;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 /// All questions of one command.
@@ -39,16 +40,64 @@ pub fn reset(config: &KafkaSource, to: &Start) -> Result<Vec<(Partition, i64)>, 
     let mut session = open(config, &mut health)?;
     idle(&mut session, &config.group)?;
     let progress = progress(&mut session, config)?;
-    let times: Vec<_> = match to {
+    let set: Vec<_> = places(&mut session, &progress, to)?.into_iter().collect();
+    commit(&mut session, &set)?;
+    Ok(set)
+}
+
+/// Waits until nobody is in the group; those who were killed are members until their sessions are over.
+///
+/// # Errors
+/// For a person: who is in it, or why that cannot be known.
+pub fn await_idle(config: &KafkaSource, patience: Duration, mut waits: impl FnMut(&str)) -> Result<(), String> {
+    let mut health = health(config);
+    let mut session = open(config, &mut health)?;
+    let deadline = Instant::now() + patience;
+    while let Err(error) = idle(&mut session, &config.group) {
+        if Instant::now() >= deadline {
+            return Err(error);
+        }
+        waits(&error);
+        session.serve(Duration::from_millis(500)).map_err(reason)?;
+    }
+    Ok(())
+}
+
+/// What lies between two places of the topics, by partition: those of `only`, where it names a topic. A partition that one
+/// of the places does not name is left out.
+///
+/// # Errors
+/// For a person: a topic does not exist, an offset is not in its partition, a range ends before it begins, or the
+/// cluster does not answer, or refuses.
+pub fn ranges(config: &KafkaSource, only: Option<&str>, from: &Start, to: &Start) -> Result<Vec<Range>, String> {
+    let mut health = health(config);
+    let mut session = open(config, &mut health)?;
+    let mut progress = progress(&mut session, config)?;
+    progress.retain(|one| only.is_none_or(|topic| one.partition.topic == topic));
+    let (from, to) = (places(&mut session, &progress, from)?, places(&mut session, &progress, to)?);
+    let mut ranges = Vec::new();
+    for (partition, from) in from {
+        let Some(&to) = to.get(&partition) else { continue };
+        if from > to {
+            return Err(format!("{partition}: what begins at {from} cannot end at {to}"));
+        }
+        ranges.push(Range::new(partition, from, to));
+    }
+    Ok(ranges)
+}
+
+/// Where a place is in each partition that it names.
+fn places(session: &mut Session<'_>, progress: &[Progress], at: &Start) -> Result<BTreeMap<Partition, i64>, String> {
+    let times: Vec<_> = match at {
         Start::Timestamp(time) => progress.iter().map(|one| (&one.partition, Offset::Offset((*time).max(0)))).collect(),
         _ => Vec::new(),
     };
     let handle = session.handle.clone();
     let deadline = Instant::now() + LIMIT;
     let at_time = start::for_times(&handle, &times, deadline, |wait| session.serve(wait)).map_err(reason)?;
-    let mut set = Vec::new();
-    for one in &progress {
-        let offset = match to {
+    let mut places = BTreeMap::new();
+    for one in progress {
+        let offset = match at {
             Start::Earliest => one.oldest,
             Start::Latest => one.end,
             Start::Timestamp(_) => at_time.get(&one.partition).copied().unwrap_or(one.end),
@@ -62,10 +111,9 @@ pub fn reset(config: &KafkaSource, to: &Start) -> Result<Vec<(Partition, i64)>, 
             },
             Start::Stored => continue,
         };
-        set.push((one.partition.clone(), offset));
+        places.insert(one.partition.clone(), offset);
     }
-    commit(&mut session, &set)?;
-    Ok(set)
+    Ok(places)
 }
 
 /// How far the group is in all partitions of its topics.
@@ -122,7 +170,12 @@ fn progress(session: &mut Session<'_>, config: &KafkaSource) -> Result<Vec<Progr
         return Err(format!("{} do not answer", config.client.brokers));
     };
     if partitions.is_empty() {
-        return Err(format!("there is no topic {:?} at {}", config.topics, config.client.brokers));
+        let which = match &config.topics {
+            Topics::List(topics) => topics.join(", "),
+            Topics::Pattern(pattern) => format!("that matches {pattern}"),
+        };
+        let brokers = &config.client.brokers;
+        return Err(format!("there is no topic {which} at {brokers}: create it, or correct its name"));
     }
     let handle = session.handle.clone();
     let mut all = |offset: Offset| -> Result<HashMap<Partition, i64>, String> {

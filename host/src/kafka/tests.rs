@@ -15,6 +15,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+mod range;
 mod sink;
 
 const ALL: BatchLimit = BatchLimit { records: 1000, bytes: 1 << 20 };
@@ -96,6 +97,7 @@ impl Member {
                 }
                 self.lanes.retain(|_, lane| !lanes.contains(lane));
             }
+            Event::PutBack(..) | Event::End => unreachable!("a member's topics have no end"),
         }
         None
     }

@@ -92,6 +92,15 @@ impl Loader {
         }
     }
 
+    /// The folder's modules as they are. Nothing falls back to what was good before, and nothing is kept.
+    ///
+    /// # Errors
+    /// The folder's modules are broken.
+    pub fn as_they_are(&self) -> Result<Plan, Refused> {
+        let files = self.read(|module| super::read(&self.folder.join(module)))?;
+        self.build(1, &files, None)
+    }
+
     fn read(&self, read: impl Fn(&str) -> std::io::Result<Vec<u8>>) -> Result<HashMap<String, File>, Refused> {
         let mut files = HashMap::new();
         for Stage { module, .. } in &self.stages {

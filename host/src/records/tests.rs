@@ -19,6 +19,7 @@ fn written(gathered: &Gathered) -> String {
         headers: &headers,
         timestamp: batch.timestamps[0],
         origin: None,
+        from: None,
         topic: None,
     };
     let mut out = Vec::new();
@@ -65,7 +66,15 @@ fn a_line_that_is_no_record_is_told_with_its_column() {
 
 #[test]
 fn outputs_carry_their_origin_and_where_they_go() {
-    let row = Row { key: None, value: Some(b"v"), headers: &[], timestamp: 1, origin: Some(3), topic: Some("late") };
+    let row = Row {
+        key: None,
+        value: Some(b"v"),
+        headers: &[],
+        timestamp: 1,
+        origin: Some(3),
+        from: None,
+        topic: Some("late"),
+    };
     let mut out = Vec::new();
     write_row(&mut out, Format::Records, &row);
     write_row(&mut out, Format::Lines, &row);
@@ -100,7 +109,7 @@ proptest! {
         let mut gathered = Gathered::new("t", 0);
         gathered.push(7, timestamp, key.as_deref(), value.as_deref());
         for (name, value) in &headers {
-            gathered.push_header(name, value.as_deref());
+            gathered.push_header(name.as_bytes(), value.as_deref());
         }
         let line = written(&gathered);
         prop_assert_eq!(line.matches('\n').count(), 1);

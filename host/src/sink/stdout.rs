@@ -11,6 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+pub mod records;
+
 /// Bytes that may wait for the reader.
 const IN_FLIGHT: usize = 4 << 20;
 

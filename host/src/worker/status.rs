@@ -94,6 +94,10 @@ pub struct WorkerStatus {
     pub rows: u64,
     /// Records that failed since it was made.
     pub failed: u64,
+    /// The same by class, in the order of [`Class::ALL`].
+    pub by_class: [u64; Class::ALL.len()],
+    /// Whether its source came to its end, and all of it is settled.
+    pub complete: bool,
     /// Records a second, over the last second or so.
     pub records_per_second: f64,
     /// Rows a second, likewise.

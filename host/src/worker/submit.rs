@@ -52,6 +52,7 @@ pub(super) struct Counts {
     pub(super) records: u64,
     pub(super) rows: u64,
     pub(super) failed: u64,
+    pub(super) by_class: [u64; Class::ALL.len()],
     pub(super) restarts: u64,
 }
 
@@ -266,6 +267,7 @@ impl Hands {
     /// Counts a failure that something is done with.
     pub(super) fn count(&mut self, plan: &Plan, failure: &Failure, action: Action) {
         self.counts.failed += 1;
+        self.counts.by_class[failure.class as usize] += 1;
         let module = plan.stages.get(failure.stage).map_or("", |stage| stage.module.name());
         self.metrics.failure(module, failure.class, action);
     }

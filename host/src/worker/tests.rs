@@ -13,6 +13,7 @@ use std::sync::Mutex;
 
 mod breaker;
 mod guest;
+mod letters;
 mod once;
 mod policy;
 

@@ -140,6 +140,7 @@ fn write_rows(out: &mut Vec<u8>, format: Format, applied: &Applied<'_>, routes: 
             headers: &headers[header..header + count],
             timestamp: rows.timestamps[row],
             origin: Some(seen + u64::from(applied.origins[row])),
+            from: None,
             topic,
         };
         header += count;

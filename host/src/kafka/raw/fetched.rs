@@ -212,6 +212,27 @@ impl Fetched {
         self.header_counts.push(u32::try_from(count).unwrap_or(u32::MAX));
     }
 
+    /// Drops the columns of messages from an offset on.
+    pub(in crate::kafka) fn cut(&mut self, end: i64) {
+        let kept = self.offsets.partition_point(|offset| *offset < end);
+        if kept == self.offsets.len() {
+            return;
+        }
+        self.offsets.truncate(kept);
+        self.timestamps.truncate(kept);
+        self.keys.truncate(kept);
+        self.values.truncate(kept);
+        self.header_counts.truncate(kept);
+        let headers = self.header_counts.iter().map(|count| *count as usize).sum();
+        self.header_names.truncate(headers);
+        self.header_values.truncate(headers);
+    }
+
+    /// Whether there is nothing in the columns.
+    pub(in crate::kafka) fn is_empty(&self) -> bool {
+        self.offsets.is_empty()
+    }
+
     /// Offset of the first message.
     pub(in crate::kafka) fn first(&self) -> i64 {
         self.offsets.first().copied().unwrap_or_default()
