@@ -31,7 +31,7 @@ impl DeadLetters {
         self.origins.is_empty()
     }
 
-    /// Adds the dead letter of one failed record.
+    /// Adds the dead letter of one failed record. `class` must stay the first header, by which a reader finds the host's.
     pub(super) fn add(&mut self, sender: &Sender<'_>, taken: &Taken<'_>, failure: &Failure) {
         let (batch, index) = (&taken.batch, failure.origin as usize);
         let tries = taken.tried.get(index).unwrap_or(&0).saturating_add(taken.again + 1);

@@ -165,7 +165,7 @@ fn write_letter(text: &mut String, letter: &Letter<'_>) -> std::fmt::Result {
         "" => writeln!(text, "where         at the sink of pipeline {}, plan {}", letter.pipeline, letter.plan)?,
         module => writeln!(
             text,
-            "where         {module} ({hash}), module {} of pipeline {}, plan {}",
+            "where         {module} ({hash}), position {} in the chain of pipeline {}, plan {}",
             letter.stage, letter.pipeline, letter.plan
         )?,
     }

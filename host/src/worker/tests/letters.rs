@@ -1,6 +1,7 @@
 //! A dead letter carries all of its original: what a redrive makes of it is what the chain was given.
 
 use super::super::dead_letter::{DeadLetters, Sender};
+use super::super::submit::Taken;
 use super::*;
 use crate::batch::{Batch, Bytes};
 use crate::ledger::Ledger;
@@ -9,6 +10,7 @@ use crate::records::Gathered;
 use crate::redrive::Redrive;
 use crate::redrive::tests::{ALL, Fake, order};
 use proptest::prelude::*;
+use std::borrow::Cow;
 
 type Owned = Option<Vec<u8>>;
 
@@ -38,13 +40,15 @@ fn owned(batch: &Batch<'_>) -> Vec<Record> {
 }
 
 /// All of the dead letters of a batch, as they lie in their topic.
-fn dead(batch: &Batch<'_>, message: &str) -> Gathered {
+fn dead(batch: &Batch<'_>, message: &str, tried: u32) -> Gathered {
     let plan = Plan { number: 4, stages: Vec::new(), refused: Action::DeadLetter };
     let sender = Sender { pipeline: "p", host: "h", plan: &plan };
+    let (offsets, tried) = (Cow::Borrowed(&[] as &[i64]), vec![tried; batch.len()].into());
+    let taken = Taken { batch: batch.slice(0..batch.len()), offsets, tried };
     let mut letters = DeadLetters::default();
     for origin in 0..batch.len() as u32 {
         let (code, message) = ("a-code".to_owned(), message.to_owned());
-        letters.add(&sender, batch, &Failure { origin, stage: 0, class: Class::Refused, code, message });
+        letters.add(&sender, &taken, &Failure { origin, stage: 0, class: Class::Refused, code, message });
     }
     // Kafka has no negative timestamps: a record without one gets the time of its producing
     let mut records = owned(&letters.rows(batch));
@@ -53,8 +57,8 @@ fn dead(batch: &Batch<'_>, message: &str) -> Gathered {
 }
 
 /// What a redrive makes of dead letters: the batches' topics, partitions and offsets, and the records.
-fn redriven(dead: Gathered) -> (Vec<(String, i32, i64)>, Vec<Record>) {
-    let (mut places, mut records) = (Vec::new(), Vec::new());
+fn redriven(dead: Gathered) -> (Vec<(String, i32, i64)>, Vec<Record>, Vec<u32>) {
+    let (mut places, mut records, mut tried) = (Vec::new(), Vec::new(), Vec::new());
     let count = dead.len() as i64;
     let mut redrive = Redrive::new(Box::new(Fake::new(vec![dead])), order(0, count));
     let mut ledger = Ledger::default();
@@ -68,9 +72,10 @@ fn redriven(dead: Gathered) -> (Vec<(String, i32, i64)>, Vec<Record>) {
                 let batch = messages.batch();
                 places.extend(batch.offsets.iter().map(|offset| (batch.topic.to_owned(), batch.partition, *offset)));
                 records.extend(owned(&batch));
+                tried.extend_from_slice(&messages.tried());
             }
             Event::Idle => {}
-            _ => return (places, records),
+            _ => return (places, records, tried),
         }
     }
 }
@@ -92,17 +97,22 @@ fn record() -> impl Strategy<Value = Record> {
 
 proptest! {
     #[test]
-    fn what_is_redriven_is_what_failed(records in proptest::collection::vec(record(), 1..12), message in ".{0,40}") {
+    fn what_is_redriven_is_what_failed(
+        records in proptest::collection::vec(record(), 1..12),
+        message in ".{0,40}",
+        before in 0u32..9,
+    ) {
         let original = gather("in", &records, |index| 7 + 3 * index as i64);
-        let letters = dead(&original.batch(), &message);
-        let (places, again) = redriven(letters);
+        let letters = dead(&original.batch(), &message, before);
+        let (places, again, tried) = redriven(letters);
         prop_assert_eq!(&again, &records);
         let expected: Vec<_> = (0..records.len()).map(|index| ("in".to_owned(), 3, 7 + 3 * index as i64)).collect();
         prop_assert_eq!(places, expected);
+        prop_assert!(tried.iter().all(|tried| *tried == before + 1), "{:?}", tried);
 
         // the dead letter of another pipeline's dead letter gives that dead letter back
-        let letters = dead(&original.batch(), &message);
-        let (places, again) = redriven(dead(&letters.batch(), &message));
+        let letters = dead(&original.batch(), &message, before);
+        let (places, again, _) = redriven(dead(&letters.batch(), &message, 0));
         prop_assert_eq!(again, owned(&letters.batch()));
         prop_assert!(places.iter().all(|(topic, _, _)| topic == "dead"));
     }
