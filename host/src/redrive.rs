@@ -11,7 +11,7 @@ use crate::source::{BatchLimit, Event, Position, Source, SourceError};
 use pieces::{Cut, Piece};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 mod pieces;
 #[cfg(test)]
@@ -28,6 +28,8 @@ pub struct Order {
     pub puts_back: bool,
     /// Of each partition of the dead-letter topic, from where on letters wait and where they end.
     pub waiting: HashMap<Partition, (i64, i64)>,
+    /// How long to wait for lanes where the group has given none: they may be on their way from another redrive.
+    pub patience: Duration,
     /// Counts for the command's last words.
     pub tally: Tally,
 }
@@ -65,9 +67,9 @@ pub struct Redrive {
     inner: Box<dyn Source>,
     order: Order,
     lanes: Vec<Reading>,
-    /// Whether there ever was a lane, and whether the group has answered at all.
+    /// Whether there ever was a lane, and when the group first answered.
     held: bool,
-    answered: bool,
+    answered: Option<Instant>,
     /// What was read and not yet handed out.
     pieces: VecDeque<(Lane, Piece)>,
 }
@@ -85,7 +87,7 @@ struct Reading {
 impl Redrive {
     /// Makes dead letters of `inner` into the records that they were.
     pub fn new(inner: Box<dyn Source>, order: Order) -> Self {
-        Self { inner, order, lanes: Vec::new(), held: false, answered: false, pieces: VecDeque::new() }
+        Self { inner, order, lanes: Vec::new(), held: false, answered: None, pieces: VecDeque::new() }
     }
 
     /// Sorts a batch of dead letters into pieces.
@@ -135,8 +137,9 @@ impl Redrive {
     /// Whether all lanes are read to their ends. Behind the last letter there may be control records and gaps, which
     /// only the consumer's position tells.
     fn is_through(&mut self) -> bool {
-        if !self.answered || !self.pieces.is_empty() {
-            return false;
+        let Some(answered) = self.answered.filter(|_| self.pieces.is_empty()) else { return false };
+        if !self.held {
+            return answered.elapsed() >= self.order.patience;
         }
         if self.lanes.iter().any(|reading| reading.next < reading.end) {
             for position in self.inner.positions() {
@@ -170,7 +173,7 @@ impl Source for Redrive {
             Event::Idle => self.is_through(),
             Event::End => self.pieces.is_empty(),
             Event::Assigned(partitions) => {
-                self.answered = true;
+                self.answered.get_or_insert_with(Instant::now);
                 return Ok(Event::Assigned(partitions));
             }
             event => return Ok(event),

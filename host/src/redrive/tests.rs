@@ -94,6 +94,7 @@ pub(crate) fn order(from: i64, to: i64) -> Order {
         filter: Filter::default(),
         puts_back: true,
         waiting: HashMap::from([(partition(), (from, to))]),
+        patience: Duration::ZERO,
         tally: Tally::default(),
     }
 }

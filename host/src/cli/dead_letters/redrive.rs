@@ -19,6 +19,9 @@ use std::time::Duration;
 /// A redrive that was killed is a member of its group until its session is over; so long a new one waits.
 const PATIENCE: Duration = Duration::from_secs(REDRIVE_SESSION.as_secs() + 4);
 
+/// How long a redrive that is given no partition waits for another one to share its own.
+const LANES: Duration = Duration::from_secs(5);
+
 /// Passes the waiting dead letters through the pipeline's chain again, as its modules are now
 ///
 /// Each becomes the record that it was: topic, partition, offset, timestamp, key, value and headers. What passes goes to
@@ -66,6 +69,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
         filter: arguments.filters.filter(),
         puts_back: !arguments.dry_run,
         waiting: waiting.iter().map(|range| (range.partition.clone(), (range.from, range.to))).collect(),
+        patience: LANES,
         tally: tally.clone(),
     };
     let ranges = Ranges::new(waiting);

@@ -51,8 +51,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
     Ok(Done::Well)
 }
 
+/// Partition and offset in the dead-letter topic.
+type Place = (i32, i64);
+
 /// Names of pipelines have no slash, and places do.
-fn words(words: &[String]) -> Result<(Option<&str>, Option<(i32, i64)>), String> {
+fn words(words: &[String]) -> Result<(Option<&str>, Option<Place>), String> {
     let (mut name, mut place) = (None, None);
     for word in words {
         let twice = match word.split_once('/') {
@@ -71,7 +74,7 @@ fn words(words: &[String]) -> Result<(Option<&str>, Option<(i32, i64)>), String>
     Ok((name, place))
 }
 
-fn at(letters: &Letters<'_>, (partition, offset): (i32, i64)) -> Result<Found, Failure> {
+fn at(letters: &Letters<'_>, (partition, offset): Place) -> Result<Found, Failure> {
     let Some(one) = letters.progress.iter().find(|one| one.partition.number == partition) else {
         return Err(failed(format!("{} has no partition {partition}", letters.topic)));
     };
@@ -120,7 +123,7 @@ fn first(letters: &Letters<'_>, arguments: &Arguments) -> Result<Found, Failure>
 
 /// A record of the dead-letter topic.
 struct Dead<'a> {
-    place: (i32, i64),
+    place: Place,
     timestamp: i64,
     key: Bytes<'a>,
     value: Bytes<'a>,
@@ -177,7 +180,7 @@ fn write_letter(text: &mut String, letter: &Letter<'_>) -> std::fmt::Result {
 mod tests {
     use super::*;
 
-    fn of(given: &[&str]) -> Result<(Option<String>, Option<(i32, i64)>), String> {
+    fn of(given: &[&str]) -> Result<(Option<String>, Option<Place>), String> {
         let owned: Vec<_> = given.iter().map(|word| (*word).to_owned()).collect();
         words(&owned).map(|(name, place)| (name.map(str::to_owned), place))
     }

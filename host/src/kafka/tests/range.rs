@@ -7,8 +7,10 @@ fn range(number: i32, from: i64, to: i64) -> Range {
     Range::new(Partition { topic: "out".to_owned(), number }, from, to)
 }
 
+type Lanes = Vec<(Lane, Partition)>;
+
 /// Reads until the end; the offsets by partition, in the order of their coming, and the lanes.
-fn read(source: &mut RangeSource, ledger: &mut Ledger, limit: BatchLimit) -> (Vec<(i32, i64)>, Vec<(Lane, Partition)>) {
+fn read(source: &mut RangeSource, ledger: &mut Ledger, limit: BatchLimit) -> (Vec<(i32, i64)>, Lanes) {
     let (mut offsets, mut lanes) = (Vec::new(), Vec::new());
     until("the end", || {
         match source.poll(Some(limit)).unwrap() {

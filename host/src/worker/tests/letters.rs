@@ -56,8 +56,11 @@ fn dead(batch: &Batch<'_>, message: &str, tried: u32) -> Gathered {
     gather("dead", &records, |index| index as i64)
 }
 
+/// Topic, partition, offset.
+type Place = (String, i32, i64);
+
 /// What a redrive makes of dead letters: the batches' topics, partitions and offsets, and the records.
-fn redriven(dead: Gathered) -> (Vec<(String, i32, i64)>, Vec<Record>, Vec<u32>) {
+fn redriven(dead: Gathered) -> (Vec<Place>, Vec<Record>, Vec<u32>) {
     let (mut places, mut records, mut tried) = (Vec::new(), Vec::new(), Vec::new());
     let count = dead.len() as i64;
     let mut redrive = Redrive::new(Box::new(Fake::new(vec![dead])), order(0, count));
