@@ -154,6 +154,15 @@ impl Policy {
         self
     }
 
+    /// The same where nobody is there to resume what is paused: it stops.
+    #[must_use]
+    pub fn unattended(mut self) -> Self {
+        for rule in self.0.iter_mut().filter(|rule| rule.then == Action::Pause) {
+            rule.then = Action::Stop;
+        }
+        self
+    }
+
     /// The rule for a class.
     pub fn rule(&self, class: Class) -> Rule {
         self.0[class as usize]
@@ -204,6 +213,9 @@ mod tests {
         let actions = Class::ALL.map(|class| policy.rule(class).then);
         let (letter, pause) = (Action::DeadLetter, Action::Pause);
         assert_eq!(actions, [letter, Action::Skip, pause, pause, pause, letter, letter]);
+        let stop = Action::Stop;
+        let actions = Class::ALL.map(|class| policy.unattended().rule(class).then);
+        assert_eq!(actions, [letter, Action::Skip, stop, stop, stop, letter, letter]);
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub struct Redrive {
     /// Whether there ever was a lane, and when the group first answered.
     held: bool,
     answered: Option<Instant>,
+    /// Slots of lanes that the worker wants nothing of for a while.
+    held_back: Vec<u32>,
     /// What was read and not yet handed out.
     pieces: VecDeque<(Lane, Piece)>,
 }
@@ -87,7 +89,15 @@ struct Reading {
 impl Redrive {
     /// Makes dead letters of `inner` into the records that they were.
     pub fn new(inner: Box<dyn Source>, order: Order) -> Self {
-        Self { inner, order, lanes: Vec::new(), held: false, answered: None, pieces: VecDeque::new() }
+        Self {
+            inner,
+            order,
+            lanes: Vec::new(),
+            held: false,
+            answered: None,
+            held_back: Vec::new(),
+            pieces: VecDeque::new(),
+        }
     }
 
     /// Sorts a batch of dead letters into pieces.
@@ -181,7 +191,8 @@ impl Source for Redrive {
         if through {
             return self.ended();
         }
-        match self.pieces.pop_front_if(|_| read.is_some()) {
+        let next = self.pieces.iter().position(|(lane, _)| !self.held_back.contains(&lane.slot));
+        match next.filter(|_| read.is_some()).and_then(|next| self.pieces.remove(next)) {
             Some((lane, Piece::Records(records))) => Ok(Event::Batch(lane, Box::new(records))),
             Some((lane, Piece::Back(back))) => Ok(Event::PutBack(lane, Box::new(back))),
             None => Ok(Event::Idle),
@@ -205,6 +216,7 @@ impl Source for Redrive {
     fn release(&mut self, lanes: &[Lane]) -> Result<(), SourceError> {
         self.lanes.retain(|reading| !lanes.contains(&reading.lane));
         self.pieces.retain(|(lane, _)| !lanes.contains(lane));
+        self.held_back.retain(|slot| !lanes.iter().any(|lane| lane.slot == *slot));
         self.inner.release(lanes)
     }
 
@@ -215,6 +227,16 @@ impl Source for Redrive {
             reading.next = to.map_or(reading.start, |Resume(offset)| offset);
         }
         self.inner.rewind(lane, to)
+    }
+
+    fn hold(&mut self, lane: Lane) {
+        self.held_back.push(lane.slot);
+        self.inner.hold(lane);
+    }
+
+    fn let_go(&mut self, lane: Lane) {
+        self.held_back.retain(|slot| *slot != lane.slot);
+        self.inner.let_go(lane);
     }
 
     fn commit(&mut self, points: &[(Lane, Resume)], wait: Option<Duration>) -> Result<(), String> {

@@ -22,8 +22,19 @@ struct Layer {
     may_name: &'static [&'static str],
 }
 
-const WORDS: &[&str] =
-    &["record", "batch", "outputs", "ledger", "route", "policy", "breaker", "dead_letter", "backoff", "records", "generate"];
+const WORDS: &[&str] = &[
+    "record",
+    "batch",
+    "outputs",
+    "ledger",
+    "route",
+    "policy",
+    "breaker",
+    "dead_letter",
+    "backoff",
+    "records",
+    "generate",
+];
 const BELOW_ADAPTERS: &[&str] = &["words", "ports", "configuration"];
 
 const LAYERS: &[Layer] = &[

@@ -147,7 +147,7 @@ mod tests {
             reached,
         };
         let ranges = [range("a", 0, 5, 9, 9), range("a", 1, 0, 3, 7), range("b", 0, 1, 1, 2)];
-        let failed = [2, 0, 1, 0, 0, 0];
+        let failed = [2, 0, 1, 0, 0, 0, 0];
         let ran = Ran { records: 11, rows: 8, failed, complete: true, unread: false };
         assert_eq!(
             told(Some(&ran), &ranges),

@@ -117,6 +117,8 @@ struct Reading {
     /// The broker has no more for now. It says so behind the last record, and behind control records and gaps at the end,
     /// which are never handed out.
     at_end: bool,
+    /// The worker wants nothing of it for a while.
+    held: bool,
 }
 
 impl Reading {
@@ -170,7 +172,10 @@ impl RangeSource {
         let mut faults = Vec::new();
         for step in 0..count {
             let slot = (self.turn + step) % count;
-            let Some(reading) = self.lanes[slot].as_mut().filter(|reading| !reading.is_through()) else { continue };
+            let Some(reading) = self.lanes[slot].as_mut().filter(|reading| !reading.held && !reading.is_through())
+            else {
+                continue;
+            };
             let fetched = reading.tap.next(limit, &mut faults);
             for fault in faults.drain(..) {
                 let Range { partition, to, .. } = &reading.range;
@@ -197,6 +202,12 @@ impl RangeSource {
         }
         self.health.check(&self.handle)?;
         Ok(None)
+    }
+
+    fn set_held(&mut self, lane: Lane, held: bool) {
+        if let Some(reading) = self.lanes.get_mut(lane.slot as usize).and_then(Option::as_mut) {
+            reading.held = held;
+        }
     }
 
     fn is_through(&self) -> bool {
@@ -239,7 +250,8 @@ impl Source for RangeSource {
                 self.lanes.resize_with(slot + 1, || None);
             }
             let next = range.reached;
-            self.lanes[slot] = Some(Reading { lane: *lane, range: range.clone(), tap, next, at_end: false });
+            self.lanes[slot] =
+                Some(Reading { lane: *lane, range: range.clone(), tap, next, at_end: false, held: false });
         }
         let readings = self.lanes.iter().flatten();
         let list = start::list(readings.map(|reading| (&reading.range.partition, Offset::Offset(reading.next))));
@@ -270,6 +282,14 @@ impl Source for RangeSource {
             Some(Err(error)) => Err(failed(error.into())),
             _ => Ok(()),
         }
+    }
+
+    fn hold(&mut self, lane: Lane) {
+        self.set_held(lane, true);
+    }
+
+    fn let_go(&mut self, lane: Lane) {
+        self.set_held(lane, false);
     }
 
     /// Notes how far the ranges are.

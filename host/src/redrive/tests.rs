@@ -65,6 +65,10 @@ impl Source for Fake {
         Ok(())
     }
 
+    fn hold(&mut self, _: Lane) {}
+
+    fn let_go(&mut self, _: Lane) {}
+
     fn commit(&mut self, _: &[(Lane, Resume)], _: Option<Duration>) -> Result<(), String> {
         Ok(())
     }

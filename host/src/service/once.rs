@@ -62,6 +62,7 @@ pub fn run(config: &Config, pipeline: &Pipeline, output: Output, source: MakeSou
         .map_err(|error| RunError::Configuration(error.to_string()))?;
     let load: Load =
         Arc::new(move |stage: &Stage, bytes: &[u8]| engine.load(&stage.module, bytes, &stage.config, stage.limits));
+    let pipeline = &unattended(pipeline);
     let plan = loader(config, pipeline, &load).as_they_are().map_err(|refused| broken(pipeline, &refused))?;
     let wake = Wake::new().map_err(|error| RunError::Failed(format!("cannot make an event descriptor: {error}")))?;
     let handover = Arc::new(Handover::new(wake.clone()));
@@ -85,6 +86,13 @@ pub fn run(config: &Config, pipeline: &Pipeline, output: Output, source: MakeSou
     let mut ran = ended?;
     ran.unread = unread.load(Ordering::Relaxed);
     Ok(ran)
+}
+
+/// A pipeline that never waits for somebody, or for better times: the command would not end.
+fn unattended(pipeline: &Pipeline) -> Pipeline {
+    let mut pipeline = Pipeline { breaker: None, policy: pipeline.policy.unattended(), ..pipeline.clone() };
+    pipeline.chain.iter_mut().for_each(|stage| stage.policy = stage.policy.unattended());
+    pipeline
 }
 
 fn live(life: &Life, output: Output, source: MakeSource<'_>, unread: &Arc<AtomicBool>) -> Result<Ran, RunError> {

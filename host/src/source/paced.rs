@@ -65,6 +65,14 @@ impl Source for Paced {
         self.inner.rewind(lane, to)
     }
 
+    fn hold(&mut self, lane: Lane) {
+        self.inner.hold(lane);
+    }
+
+    fn let_go(&mut self, lane: Lane) {
+        self.inner.let_go(lane);
+    }
+
     fn commit(&mut self, points: &[(Lane, Resume)], wait: Option<Duration>) -> Result<(), String> {
         self.inner.commit(points, wait)
     }

@@ -157,3 +157,37 @@ fn what_cannot_be_replayed_is_told_with_the_remedy() -> Result<()> {
     ensure!(ended.err.contains("module poison.wasm: "), "{}", ended.err);
     Ok(())
 }
+
+/// A pipeline that has done nothing, with twelve records of which the eighth and the last two are refused.
+fn idle(keys: &str) -> Result<(Pipeline, Host)> {
+    let pipeline = Pipeline::new("idle", 1)?;
+    let builder = pipeline.host(&format!("workers = 1\n{keys}"), &[POISON]);
+    let mut host = builder.module("poison.wasm", modules::hostile("poison")?).start()?;
+    ensure!(host.stop()?.success());
+    let value = |n: i32| if n == 7 || n >= 10 { format!("R! {n}") } else { format!("r {n}") };
+    Broker::shared().produce(&pipeline.from, (0..12).map(|n| Record::of(value(n))))?;
+    Ok((pipeline, host))
+}
+
+#[test]
+fn a_replay_waits_for_nobody_where_the_pipeline_would_pause_it_stops() -> Result<()> {
+    let (pipeline, host) = idle("on = { reject = { retry = 2, backoff = \"10 ms\", then = \"pause\" } }")?;
+    let ended = command(&host, &["replay"], &["--from", "earliest"])?;
+    assert_eq!(ended.code, Some(1), "{}", ended.err);
+    ensure!(ended.err.contains(&format!("stopped in front of {}/0 offset 7", pipeline.from)), "{}", ended.err);
+    ensure!(ended.err.contains("to go on: --topic ") && ended.err.contains("--from 0=7 --to 0=12"), "{}", ended.err);
+    assert_eq!(Broker::shared().ends(&pipeline.to)?, [7]);
+    let ended = command(&host, &["replay"], &["--from", "0=8", "--to", "0=10"])?;
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert_eq!(Broker::shared().ends(&pipeline.to)?, [9]);
+    Ok(())
+}
+
+#[test]
+fn a_replay_waits_for_nobody_where_the_breaker_would_trip_it_goes_on() -> Result<()> {
+    let (pipeline, host) = idle("breaker = { failed = 0.01, of = 10, probe = \"1 h\" }")?;
+    let ended = command(&host, &["replay"], &["--from", "earliest"])?;
+    assert_eq!(ended.code, Some(3), "{}", ended.err);
+    assert_eq!((Broker::shared().ends(&pipeline.to)?, Broker::shared().ends(&pipeline.dead)?), (vec![9], vec![3]));
+    Ok(())
+}

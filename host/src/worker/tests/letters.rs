@@ -41,14 +41,15 @@ fn owned(batch: &Batch<'_>) -> Vec<Record> {
 
 /// All of the dead letters of a batch, as they lie in their topic.
 fn dead(batch: &Batch<'_>, message: &str, tried: u32) -> Gathered {
-    let plan = Plan { number: 4, stages: Vec::new(), refused: Action::DeadLetter };
+    let plan = Plan { number: 4, stages: Vec::new(), sink: Policy::all(Action::DeadLetter) };
     let sender = Sender { pipeline: "p", host: "h", plan: &plan };
     let (offsets, tried) = (Cow::Borrowed(&[] as &[i64]), vec![tried; batch.len()].into());
-    let taken = Taken { batch: batch.slice(0..batch.len()), offsets, tried };
+    let taken = Taken { batch: batch.slice(0..batch.len()), offsets, tried, again: 0 };
     let mut letters = DeadLetters::default();
     for origin in 0..batch.len() as u32 {
         let (code, message) = ("a-code".to_owned(), message.to_owned());
-        letters.add(&sender, &taken, &Failure { origin, stage: 0, class: Class::Refused, code, message });
+        let backtrace = Some("at f (m.wasm)".to_owned());
+        letters.add(&sender, &taken, &Failure { origin, stage: 0, class: Class::Refused, code, message, backtrace });
     }
     // Kafka has no negative timestamps: a record without one gets the time of its producing
     let mut records = owned(&letters.rows(batch));
