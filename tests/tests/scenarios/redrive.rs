@@ -53,7 +53,7 @@ impl Failed {
         let broker = Broker::shared();
         let mut pipeline = Pipeline::new("redrive", PARTITIONS as i32)?;
         pipeline.dead = broker.topic("letters", DEAD_PARTITIONS)?;
-        let builder = pipeline.host(&format!("workers = 1\n{keys}"), &[POISON]);
+        let builder = pipeline.host(&format!("workers = 1\nbreaker = \"off\"\n{keys}"), &[POISON]);
         let mut host = builder.module("poison.wasm", modules::hostile("poison")?).start()?;
         broker.produce(&pipeline.from, (0..count).map(record))?;
         pipeline.wait_for_end(PATIENCE)?;
