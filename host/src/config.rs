@@ -179,6 +179,7 @@ impl Pipeline {
             start: Start::Earliest,
             static_membership: false,
             fetch_ahead: self.source.fetch_ahead,
+            stalled_after: None,
         })
     }
 }

@@ -7,7 +7,7 @@
 use crate::batch::Batch;
 use crate::dead_letter::{each, filter::Filter};
 use crate::record::{Lane, Partition, Resume};
-use crate::source::{BatchLimit, Event, Position, Source, SourceError};
+use crate::source::{BatchLimit, Event, Position, Reach, Source, SourceError};
 use pieces::{Cut, Piece};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -253,6 +253,7 @@ impl Source for Redrive {
             lane: reading.lane,
             end: Some(reading.end),
             next: Some(reading.next),
+            reach: Reach::Unknown,
         };
         self.lanes.iter().map(of).collect()
     }

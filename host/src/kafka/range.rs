@@ -9,7 +9,7 @@ use crate::batch::Batch;
 use crate::config::KafkaSource as Config;
 use crate::ledger::Ledger;
 use crate::record::{Lane, Partition, Resume};
-use crate::source::{BatchLimit, Event, Position, Source, SourceError};
+use crate::source::{BatchLimit, Event, Position, Reach, Source, SourceError};
 use crate::wake::Wake;
 use rdkafka::Offset;
 use rdkafka::error::RDKafkaErrorCode as Code;
@@ -315,6 +315,7 @@ impl Source for RangeSource {
                 lane: reading.lane,
                 end: Some(reading.range.to),
                 next: Some(reading.next),
+                reach: Reach::Unknown,
             })
             .collect()
     }

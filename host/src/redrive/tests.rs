@@ -78,7 +78,8 @@ impl Source for Fake {
     }
 
     fn positions(&self) -> Vec<Position> {
-        let of = |lane| Position { partition: partition(), lane, end: None, next: self.position };
+        let of =
+            |lane| Position { partition: partition(), lane, end: None, next: self.position, reach: Reach::Unknown };
         self.lane.map(of).into_iter().collect()
     }
 

@@ -91,6 +91,7 @@ pub fn run(config: &Config, pipeline: &Pipeline, output: Output, source: MakeSou
 /// A pipeline that never waits for somebody, or for better times: the command would not end.
 fn unattended(pipeline: &Pipeline) -> Pipeline {
     let mut pipeline = Pipeline { breaker: None, policy: pipeline.policy.unattended(), ..pipeline.clone() };
+    pipeline.source.stalled_after = None;
     pipeline.chain.iter_mut().for_each(|stage| stage.policy = stage.policy.unattended());
     pipeline
 }

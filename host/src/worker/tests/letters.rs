@@ -5,7 +5,7 @@ use super::super::submit::Taken;
 use super::*;
 use crate::batch::{Batch, Bytes};
 use crate::ledger::Ledger;
-use crate::policy::Failure;
+use crate::policy::{Class, Failure};
 use crate::records::Gathered;
 use crate::redrive::Redrive;
 use crate::redrive::tests::{ALL, Fake, order};
