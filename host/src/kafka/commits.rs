@@ -72,6 +72,7 @@ impl Commits {
             failed = failed.or(error.map(|error| (partition, error)));
         }
         let Some((partition, error)) = failed else { return health.up() };
+        health.count(error.code);
         let about = match error.code {
             Code::IllegalGeneration | Code::UnknownMemberId | Code::RebalanceInProgress | Code::FencedInstanceId => {
                 "; the group is rebalancing: it is tried again while the partition is ours"
