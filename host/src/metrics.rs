@@ -21,6 +21,7 @@ const REWINDS: &str = "edgemill_rewinds_total";
 const LAG: &str = "edgemill_lag_records";
 const GUEST_MEMORY: &str = "edgemill_guest_memory_bytes";
 const WORKER_RESTARTS: &str = "edgemill_worker_restarts_total";
+const KAFKA_ERRORS: &str = "edgemill_kafka_errors_total";
 const STALLED: &str = "edgemill_lanes_stalled";
 const PLAN: &str = "edgemill_plan";
 const RELOADS: &str = "edgemill_reloads_total";
@@ -48,6 +49,10 @@ pub fn describe() {
     describe_gauge!(LAG, "records between the next one to read and the end of the partition, by partition");
     describe_gauge!(GUEST_MEMORY, Unit::Bytes, "memory of a worker's live instances");
     describe_counter!(WORKER_RESTARTS, "workers made anew after a failure");
+    describe_counter!(
+        KAFKA_ERRORS,
+        "errors of Kafka clients by code, of requests that are tried again for the most part"
+    );
     describe_gauge!(STALLED, "lanes that hand nothing out though they are read and not at their end");
     describe_gauge!(PLAN, "number of the newest plan");
     describe_counter!(RELOADS, "changes of modules that were taken (ok) or refused, by step");
@@ -147,6 +152,11 @@ impl WorkerMetrics {
 /// Counts a worker that is made anew.
 pub fn worker_restarted(pipeline: &str) {
     counter!(WORKER_RESTARTS, "pipeline" => pipeline.to_owned()).increment(1);
+}
+
+/// Counts an error of a Kafka client: of `side` "source" or "sink", by librdkafka's name for it.
+pub fn kafka_error(pipeline: &str, side: &'static str, code: String) {
+    counter!(KAFKA_ERRORS, "pipeline" => pipeline.to_owned(), "side" => side, "code" => code).increment(1);
 }
 
 /// Notes the newest plan, and that it was taken.

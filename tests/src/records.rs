@@ -2,14 +2,14 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::{FromClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
@@ -125,8 +125,25 @@ impl ProducerContext for Deliveries {
     }
 }
 
-/// How long one question to a cluster may take that is asked again anyway.
+/// How long one question to a cluster may take. Brokers that come back leave some without an answer.
 const QUESTION: Duration = Duration::from_secs(5);
+
+/// Asks again while a cluster does not answer.
+fn patiently<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> KafkaResult<T> {
+    let start = Instant::now();
+    loop {
+        let silent = |error: &KafkaError| {
+            let code = error.rdkafka_error_code();
+            code.is_some_and(|code| {
+                matches!(code, RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::RequestTimedOut)
+            })
+        };
+        match ask() {
+            Err(error) if silent(&error) && start.elapsed() < PATIENCE => {}
+            answer => return answer,
+        }
+    }
+}
 
 /// A cluster as the scenarios' own clients see it: topics, records and offsets. A [`crate::Broker`] and a
 /// [`crate::Cluster`] are one each.
@@ -346,7 +363,7 @@ impl Kafka {
     pub fn ends(&self, topic: &str) -> Result<Vec<i64>> {
         let consumer: BaseConsumer = self.client().create()?;
         let ends = partitions(&consumer, topic)?.into_iter().map(|partition| {
-            let (_, end) = consumer.fetch_watermarks(topic, partition, PATIENCE)?;
+            let (_, end) = patiently(|| consumer.fetch_watermarks(topic, partition, QUESTION))?;
             Ok(end)
         });
         ends.collect()
@@ -378,7 +395,7 @@ impl Kafka {
         for partition in partitions(&consumer, topic)? {
             asked.add_partition(topic, partition);
         }
-        let committed = consumer.committed_offsets(asked, PATIENCE)?;
+        let committed = patiently(|| consumer.committed_offsets(asked.clone(), QUESTION))?;
         Ok(committed.elements().iter().map(|element| element.offset().to_raw().filter(|offset| *offset >= 0)).collect())
     }
 
@@ -416,7 +433,7 @@ impl Kafka {
 }
 
 fn partitions(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>> {
-    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+    let metadata = patiently(|| consumer.fetch_metadata(Some(topic), QUESTION))?;
     let found = metadata.topics().first().filter(|found| !found.partitions().is_empty());
     let mut partitions: Vec<i32> =
         found.with_context(|| format!("no topic {topic}"))?.partitions().iter().map(|p| p.id()).collect();

@@ -57,7 +57,13 @@ impl Commits {
     pub(super) fn answer(&mut self, partition: &Partition, offset: i64, done: bool) {
         let Some(point) = self.points.get_mut(partition) else { return };
         if done {
+            // librdkafka asks again when a broker dies, and then an older point may come to the group behind a newer one
+            let overtaken = point.asked != Some(offset) && point.asked.is_some() && point.asked == point.confirmed;
             point.confirmed = Some(offset);
+            if overtaken {
+                point.asked = None;
+                self.again = Some(Instant::now());
+            }
         } else if point.asked == Some(offset) {
             point.asked = None;
             self.again = Some(Instant::now() + AGAIN);
@@ -72,6 +78,7 @@ impl Commits {
             failed = failed.or(error.map(|error| (partition, error)));
         }
         let Some((partition, error)) = failed else { return health.up() };
+        health.count(error.code);
         let about = match error.code {
             Code::IllegalGeneration | Code::UnknownMemberId | Code::RebalanceInProgress | Code::FencedInstanceId => {
                 "; the group is rebalancing: it is tried again while the partition is ours"
@@ -165,6 +172,23 @@ mod tests {
         commits.answer(&partition(), 5, true);
         assert_eq!(commits.ask(true), [(partition(), 9)]);
         commits.forget(&partition());
+        assert_eq!(commits.ask(true), []);
+    }
+
+    #[test]
+    fn an_older_point_that_comes_behind_a_newer_one_is_put_right() {
+        let mut commits = Commits::default();
+        for offset in [5, 9] {
+            commits.want(&partition(), offset);
+            commits.ask(false);
+        }
+        commits.answer(&partition(), 9, true);
+        assert!(!commits.is_due());
+        commits.answer(&partition(), 5, true);
+        assert!(commits.is_due());
+        assert_eq!(commits.ask(false), [(partition(), 9)]);
+        commits.answer(&partition(), 9, true);
+        assert!(!commits.is_due());
         assert_eq!(commits.ask(true), []);
     }
 }

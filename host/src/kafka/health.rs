@@ -3,6 +3,7 @@
 use super::Identity;
 use super::raw::{Error, Handle};
 use crate::config::KafkaClient;
+use crate::metrics;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -71,6 +72,10 @@ impl Health {
     /// Takes note of an error. `about` names what it concerns, where that is known.
     pub(super) fn note(&mut self, error: &Error, fatal: bool, about: &str) {
         let Error { code, text } = error;
+        if *code == Code::PartitionEOF {
+            return;
+        }
+        self.count(*code);
         let (side, brokers) = (self.side, &self.brokers);
         let about = if about.is_empty() { String::new() } else { format!(" ({about})") };
         let verdict = match code {
@@ -90,7 +95,6 @@ impl Health {
                 Verdict::End(format!("kafka {side}: {brokers} refuse the group{about}: {text}"))
             }
             _ if fatal => Verdict::Anew(format!("kafka {side}: {text} ({code})")),
-            Code::PartitionEOF => return,
             Code::AllBrokersDown => {
                 self.down.get_or_insert_with(Instant::now);
                 return self.say(*code, text, &about);
@@ -104,6 +108,11 @@ impl Health {
         };
         // the first reason is the best one
         self.verdict.get_or_insert(verdict);
+    }
+
+    /// Counts an error, so that retries show.
+    pub(super) fn count(&self, code: Code) {
+        metrics::kafka_error(&self.identity.pipeline, self.side, format!("{code:?}"));
     }
 
     /// Fails once somebody must act. Blocks shortly when all brokers have been down for long enough, to ask once more:
