@@ -3,7 +3,7 @@
 
 use super::breaker::Probe;
 use super::lane::Part;
-use super::submit::{Bar, Handed, Taken, refused_by_sink};
+use super::submit::{Bar, Handed, Taken, not_lettered, refused_by_sink};
 use super::{Worker, WorkerError};
 use crate::chain::apply::ApplyError;
 use crate::policy::{Action, Class, Failure, Next};
@@ -185,7 +185,7 @@ impl Worker {
     /// Waits until the one record in flight of a lane is durable or dead-lettered. Gives the lane up, to be read again,
     /// when the group's protocol or the end cannot wait. Some: the destination refused it, and it bars those behind it.
     fn await_one(&mut self, lane: Lane, one: &Taken<'_>) -> Result<Option<Bar>, WorkerError> {
-        let (mut told, mut barred) = (false, None);
+        let (mut told, mut letter, mut rows_span, mut barred) = (false, None, None, None);
         loop {
             let mut settled = Vec::new();
             self.hands.sink.poll(&mut settled)?;
@@ -194,6 +194,9 @@ impl Worker {
             }
             for settled in settled {
                 match settled {
+                    Settled::Failed { span, refused: true, message } if letter == Some(span) => {
+                        return Err(not_lettered(&one.batch, 0, &message));
+                    }
                     Settled::Failed { span, refused: true, message } if span.lane == lane => {
                         if !std::mem::replace(&mut told, true) {
                             let plan = self.chain.plan().clone();
@@ -206,7 +209,15 @@ impl Worker {
                                 barred = Some(Bar { failure, next, overtaken: true });
                                 continue;
                             }
-                            self.hands.submit_failures(&plan, span, one, vec![failure])?;
+                            // a span of its own tells the letter from rows; theirs waits for it
+                            let own = self.hands.ledger.open(lane, Offset(one.offsets[0]));
+                            letter = own.filter(|_| plan.rule(&failure).then == Action::DeadLetter);
+                            self.hands.ledger.expect(span, u32::from(letter.is_some()));
+                            rows_span = Some(span);
+                            if let Some(own) = own {
+                                self.hands.submit_failures(&plan, own, one, vec![failure])?;
+                                self.hands.ledger.settle(own, 1);
+                            }
                         }
                         self.hands.ledger.settle(span, 1);
                     }
@@ -214,6 +225,9 @@ impl Worker {
                     Settled::Delivered(span, rows) => {
                         self.hands.metrics.delivered.increment(u64::from(rows));
                         self.hands.ledger.settle(span, rows);
+                        if let Some(rows_span) = rows_span.filter(|_| letter == Some(span)) {
+                            self.hands.ledger.settle(rows_span, 1);
+                        }
                     }
                 }
             }

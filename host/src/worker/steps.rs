@@ -2,7 +2,7 @@
 
 use super::commit::TOO_OLD;
 use super::pass::Passed;
-use super::submit::{Taken, refused_by_sink};
+use super::submit::{Taken, not_lettered, refused_by_sink};
 use super::{Worker, WorkerError};
 use crate::chain::apply::Applied;
 use crate::policy::{Class, Failure};
@@ -16,8 +16,8 @@ const TRIES: u32 = 3;
 /// What became of a step.
 enum Step {
     Committed,
-    /// Nothing of it is there; the records are still at hand.
-    Again,
+    /// Nothing of it is there; the records are still at hand. What was refused, if anything was.
+    Again(Option<String>),
     /// The lane is read again, or is gone.
     Over,
 }
@@ -34,6 +34,7 @@ impl Worker {
         let (mut index, mut tries, count) = (0, 0, taken.offsets.len());
         while index < count {
             let refusal = self.known_refusal(lane, taken.offsets[index]);
+            let known = refusal.is_some();
             let size = match (&refusal, self.book(lane)) {
                 (None, Some(book)) => book.careful_step.max(1),
                 _ => 1,
@@ -49,8 +50,10 @@ impl Worker {
             }
             match self.commit_step(lane, &step.offsets)? {
                 Step::Committed => (index, tries) = (index + step.offsets.len(), 0),
-                Step::Again if tries < TRIES * step.offsets.len() as u32 => tries += 1,
-                Step::Again => {
+                // there are no rows of a record whose failure is known
+                Step::Again(Some(message)) if known => return Err(not_lettered(&step.batch, 0, &message)),
+                Step::Again(_) if tries < TRIES * step.offsets.len() as u32 => tries += 1,
+                Step::Again(_) => {
                     self.abort_transaction("its rows are not delivered")?;
                     break;
                 }
@@ -82,13 +85,14 @@ impl Worker {
         loop {
             let mut settled = Vec::new();
             self.hands.sink.poll(&mut settled)?;
-            let mut failed = false;
+            let (mut failed, mut told) = (false, None);
             for settled in settled {
                 match settled {
                     Settled::Delivered(span, rows) => self.hands.ledger.settle(span, rows),
                     Settled::Failed { span, refused, message } if self.hands.ledger.holds(span.lane) => {
                         if refused && span.lane == lane {
                             self.narrow(lane, offsets, &message);
+                            told = Some(message);
                         }
                         failed = true;
                     }
@@ -103,7 +107,7 @@ impl Worker {
                 () if failed => {
                     self.hands.ledger.void_open(lane);
                     self.throw_away()?;
-                    return Ok(Step::Again);
+                    return Ok(Step::Again(told));
                 }
                 () if self.hands.ledger.is_all_settled() => {
                     self.end_transaction()?;

@@ -250,10 +250,7 @@ impl Hands {
         self.ledger.expect(span, (rows.len() - refused.len()) as u32);
         match refused.first() {
             None => Ok(()),
-            Some(refusal) => Err(WorkerError::End(format!(
-                "the dead letter of {}/{} offset {} cannot be delivered, and dropping it would lose the record: {}",
-                batch.topic, batch.partition, rows.offsets[refusal.row as usize], refusal.message
-            ))),
+            Some(refusal) => Err(not_lettered(&rows, refusal.row as usize, &refusal.message)),
         }
     }
 
@@ -271,6 +268,15 @@ impl Hands {
         let module = plan.stages.get(failure.stage).map_or("", |stage| stage.module.name());
         self.metrics.failure(module, failure.class, action);
     }
+}
+
+/// A dead letter that is refused: nothing is left to do with its record.
+pub(super) fn not_lettered(batch: &Batch<'_>, index: usize, message: &str) -> WorkerError {
+    WorkerError::End(format!(
+        "the dead letter of {}/{} offset {} cannot be delivered, and dropping it would lose the record: {message}; let the \
+         dead-letter topic take larger records, or write another action in `on`",
+        batch.topic, batch.partition, batch.offsets[index]
+    ))
 }
 
 /// The failure of a record whose row the sink refuses.

@@ -35,6 +35,8 @@ struct World {
     /// Values whose first try fails, and values that are refused for ever.
     fails_once: Vec<Vec<u8>>,
     refuses: Vec<Vec<u8>>,
+    /// And their dead letters.
+    refuses_letters: bool,
     closed: bool,
     /// Where rows are delivered in transactions: what the open one has, and how the next ones end.
     transaction: Option<Vec<(Route, i64, Vec<u8>)>>,
@@ -178,7 +180,7 @@ impl Sink for FakeSink {
         }
         for (span, route, offset, value) in std::mem::take(&mut world.in_flight) {
             let once = world.fails_once.iter().position(|fails| *fails == value);
-            let refused = route != Route::DEAD_LETTER && world.refuses.contains(&value);
+            let refused = (route != Route::DEAD_LETTER || world.refuses_letters) && world.refuses.contains(&value);
             if let Some(at) = once {
                 world.fails_once.remove(at);
             }
@@ -395,6 +397,21 @@ fn a_row_that_the_destination_refuses_is_dead_lettered_alone() {
     assert_eq!(letters, [10, 11, 60]);
     assert_eq!(first_deliveries(&world).len(), 97);
     assert!(world.early.is_empty(), "{:?}", world.early);
+}
+
+#[test]
+fn a_dead_letter_that_is_refused_ends_the_program_in_front_of_its_record() {
+    for transaction in [None, Some(Vec::new())] {
+        let refuses = vec![b"r10".to_vec()];
+        let running =
+            start(World { refuses, refuses_letters: true, transaction, ..with(records(50)) }, Action::DeadLetter);
+        running.wait_until("the end", |world| world.closed);
+        let (shared, result) = running.end();
+        let error = result.expect_err("the record would be lost").to_string();
+        assert!(error.contains("the dead letter of in/0 offset 10 cannot be delivered"), "{error}");
+        let world = world(&shared);
+        assert!(world.committed.iter().all(|offset| *offset <= 10), "{:?}", world.committed);
+    }
 }
 
 #[test]
