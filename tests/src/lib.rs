@@ -31,6 +31,7 @@ pub mod program;
 pub mod proxy;
 pub mod records;
 pub mod swap;
+mod topics;
 pub mod wait;
 
 pub use broker::Broker;

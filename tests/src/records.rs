@@ -4,20 +4,98 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::config::{FromClientConfig, FromClientConfigAndContext};
+use anyhow::{Context, Result, bail};
+use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
 
-use crate::wait::{PATIENCE, wait_for};
-pub use record::{Consumed, Record};
+use crate::wait::PATIENCE;
 
-mod record;
+/// A record to produce; what is not set is null, empty, or the broker's choice.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Record {
+    /// Where it goes; by key where not set.
+    pub partition: Option<i32>,
+    /// The key, or null.
+    pub key: Option<Vec<u8>>,
+    /// The value, or null.
+    pub value: Option<Vec<u8>>,
+    /// The headers, in order.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// Milliseconds since 1970; now where not set.
+    pub timestamp: Option<i64>,
+}
+
+impl Record {
+    /// Makes a record of a value alone.
+    #[must_use]
+    pub fn of(value: impl Into<Vec<u8>>) -> Self {
+        Self { value: Some(value.into()), ..Self::default() }
+    }
+
+    /// Sets the partition.
+    #[must_use]
+    pub fn to(mut self, partition: i32) -> Self {
+        self.partition = Some(partition);
+        self
+    }
+
+    /// Sets the key.
+    #[must_use]
+    pub fn keyed(mut self, key: impl Into<Vec<u8>>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+}
+
+/// A record as it was found in a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consumed {
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// The key, or null.
+    pub key: Option<Vec<u8>>,
+    /// The value, or null.
+    pub value: Option<Vec<u8>>,
+    /// The headers, in order.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// Milliseconds since 1970.
+    pub timestamp: Option<i64>,
+}
+
+impl Consumed {
+    /// Copies a message.
+    #[must_use]
+    pub fn of(message: &BorrowedMessage<'_>) -> Self {
+        let headers = message.headers().into_iter().flat_map(Headers::iter);
+        Self {
+            partition: message.partition(),
+            offset: message.offset(),
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.payload().map(<[u8]>::to_vec),
+            headers: headers.map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect(),
+            timestamp: message.timestamp().to_millis(),
+        }
+    }
+
+    /// Gives the value as text, lossily; empty where it is null.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.value.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned()
+    }
+
+    /// Gives the first header of a name as text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<String> {
+        let (_, value) = self.headers.iter().find(|(n, _)| n == name)?;
+        value.as_deref().map(|value| String::from_utf8_lossy(value).into_owned())
+    }
+}
 
 /// Gives a name that no other scenario or run uses, for topics and groups.
 #[must_use]
@@ -46,7 +124,7 @@ impl ProducerContext for Deliveries {
 }
 
 /// How long one question to a cluster may take. Brokers that come back leave some without an answer.
-const QUESTION: Duration = Duration::from_secs(5);
+pub(crate) const QUESTION: Duration = Duration::from_secs(5);
 
 /// Asks again while a cluster does not answer.
 fn patiently<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> KafkaResult<T> {
@@ -71,7 +149,7 @@ fn patiently<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> KafkaResult<T> {
 pub struct Kafka {
     address: String,
     /// How many brokers have each partition.
-    replicas: i32,
+    pub(crate) replicas: i32,
     /// Asks for ends again and again.
     watcher: Arc<OnceLock<BaseConsumer>>,
 }
@@ -93,105 +171,10 @@ impl Kafka {
         self.address.clone()
     }
 
-    fn client(&self) -> ClientConfig {
+    pub(crate) fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", self.address());
         config
-    }
-
-    /// Makes a topic of a unique name that begins with the one given.
-    ///
-    /// # Errors
-    /// The broker refuses, or is down.
-    pub fn topic(&self, name: &str, partitions: i32) -> Result<String> {
-        let name = unique(name);
-        self.create_topic(&name, partitions, &[])?;
-        Ok(name)
-    }
-
-    /// Makes a topic, with options of the broker's for it.
-    ///
-    /// # Errors
-    /// The broker refuses, or is down.
-    pub fn create_topic(&self, name: &str, partitions: i32, options: &[(&str, &str)]) -> Result<()> {
-        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(self.replicas));
-        topic.config = options.to_vec();
-        self.create(&topic)
-    }
-
-    /// Makes a topic of a unique name, with the nodes that have each partition; the first of them leads it. Nodes count from 1.
-    ///
-    /// # Errors
-    /// As [`Kafka::create_topic`].
-    pub fn topic_on(&self, name: &str, nodes: &[&[i32]]) -> Result<String> {
-        let name = unique(name);
-        let count = i32::try_from(nodes.len())?;
-        self.create(&NewTopic::new(&name, count, TopicReplication::Variable(nodes)))?;
-        Ok(name)
-    }
-
-    fn create(&self, topic: &NewTopic<'_>) -> Result<()> {
-        let admin = AdminClient::<DefaultClientContext>::from_config(&self.client())?;
-        let mut asked_before = false;
-        // a broker that has just started may not answer in time, and do it all the same
-        wait_for(&format!("topic {} is made", topic.name), PATIENCE, || {
-            let answer = block_on(admin.create_topics([topic], &AdminOptions::new()));
-            let code = match answer {
-                Ok(results) => match results.into_iter().next() {
-                    Some(Err((_, code))) => code,
-                    _ => return Ok(Some(())),
-                },
-                Err(error) => error.rdkafka_error_code().with_context(|| format!("{error}"))?,
-            };
-            let again = matches!(
-                code,
-                RDKafkaErrorCode::OperationTimedOut
-                    | RDKafkaErrorCode::RequestTimedOut
-                    | RDKafkaErrorCode::NotController
-                    | RDKafkaErrorCode::InvalidReplicationFactor
-            );
-            match code {
-                RDKafkaErrorCode::TopicAlreadyExists if asked_before => Ok(Some(())),
-                _ if again => {
-                    asked_before = true;
-                    Ok(None)
-                }
-                _ => bail!("topic {}: {code}", topic.name),
-            }
-        })?;
-        // brokers learn of it one after the other
-        let consumer: BaseConsumer = self.client().create()?;
-        wait_for(&format!("topic {} has leaders", topic.name), PATIENCE, || {
-            let metadata = consumer.fetch_metadata(Some(topic.name), QUESTION).ok();
-            let led = metadata.is_some_and(|metadata| {
-                let found = metadata.topics().first().map(|found| found.partitions()).unwrap_or_default();
-                found.len() == topic.num_partitions as usize && found.iter().all(|partition| partition.leader() >= 0)
-            });
-            Ok(led.then_some(()))
-        })
-    }
-
-    /// Gives the node that leads a partition; nodes count from 1.
-    ///
-    /// # Errors
-    /// There is no such partition, nobody leads it, or the cluster is down.
-    pub fn leader(&self, topic: &str, partition: i32) -> Result<i32> {
-        let consumer: BaseConsumer = self.client().create()?;
-        let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
-        let partitions = metadata.topics().first().map(|found| found.partitions()).unwrap_or_default();
-        let found = partitions.iter().find(|found| found.id() == partition);
-        let leader = found.with_context(|| format!("no partition {partition} of {topic}"))?.leader();
-        ensure!(leader >= 0, "nobody leads partition {partition} of {topic}");
-        Ok(leader)
-    }
-
-    /// Deletes a topic.
-    ///
-    /// # Errors
-    /// There is no such topic, or the broker is down.
-    pub fn delete_topic(&self, name: &str) -> Result<()> {
-        let admin = AdminClient::<DefaultClientContext>::from_config(&self.client())?;
-        one(block_on(admin.delete_topics(&[name], &AdminOptions::new()))?)
     }
 
     /// Produces all records, in order, and returns when the broker has them.
@@ -359,16 +342,4 @@ fn partitions(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>> {
         found.with_context(|| format!("no topic {topic}"))?.partitions().iter().map(|p| p.id()).collect();
     partitions.sort_unstable();
     Ok(partitions)
-}
-
-fn one(results: Vec<Result<String, (String, RDKafkaErrorCode)>>) -> Result<()> {
-    for result in results {
-        result.map_err(|(topic, code)| anyhow!("topic {topic}: {code}"))?;
-    }
-    Ok(())
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    runtime.expect("a runtime without drivers needs nothing").block_on(future)
 }

@@ -133,6 +133,17 @@ fn time_in_which_nothing_may_be_read_does_not_count() {
 }
 
 #[test]
+fn a_lane_that_is_not_looked_at_for_a_while_begins_anew() {
+    let mut play = Play::new(1);
+    assert_eq!(play.answered(11, &Reach::To(9)).len(), 1);
+    let position = play.positions.pop();
+    play.look();
+    assert_eq!(play.stalls.count(), 0);
+    play.positions.extend(position);
+    assert_eq!(play.answered(9, &Reach::To(9)), []);
+}
+
+#[test]
 fn a_lane_that_comes_back_under_a_new_epoch_begins_anew() {
     let mut play = Play::new(1);
     assert_eq!(play.answered(11, &Reach::To(9)).len(), 1);
