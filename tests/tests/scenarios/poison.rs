@@ -131,7 +131,7 @@ fn promise_one_holds_for_a_poison_record_in_every_thousand() -> Result<()> {
         same(letter, &record(n, since), added.len()).with_context(|| format!("the dead letter of record {n}"))?;
         let backtrace = added.remove("backtrace").unwrap_or_default();
         let function = match class {
-            "trap" if message.contains("recurse") => "recurse at 0x",
+            "trap" if message.contains("recurse") => "recurse",
             "memory" => "hog at 0x",
             _ => "",
         };
