@@ -202,6 +202,7 @@ impl Worker {
         while !self.handover.is_ending() {
             self.switch_plan();
             self.look_at_holds();
+            self.pass_kept()?;
             let read = self.may_read();
             self.stalls.note(read.is_some());
             let event = self.source.poll(read)?;

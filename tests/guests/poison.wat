@@ -8,11 +8,13 @@
 ;;   G!  garbage: values outside of the memory           fault, output
 ;;   H!  huge: 2,000,000 outputs of this record          fault, output
 ;;   R!  refuses the record                              reject, code "poison", message "the value says R!"
+;;   K!  refuses the record as R! does, the first three times that an instance is shown one, and keeps it from then on
 ;;   D!  drops the record
 ;;
 ;; Memory: outputs at 1024; arrays of 64 KiB each from 64 KiB; the input buffer from 1 MiB. At most 8,192 records a batch.
 (module
   (memory (export "memory") 17)
+  (global $shown (mut i32) (i32.const 0))
   (data (i32.const 16) "poison")
   (data (i32.const 32) "the value says R!")
   (data (i32.const 64) "the guest gives up")
@@ -67,6 +69,10 @@
             (i32.store (i32.const 1024) (i32.const 2000000))
             (i32.store (i32.const 1028) (i32.const 0x10000))
             (return (i32.const 1024))))
+        (if (i32.eq (local.get $letters) (i32.const 0x214b)) ;; K!
+          (then
+            (if (i32.lt_u (global.get $shown) (i32.const 3)) (then (local.set $letters (i32.const 0x2152))))
+            (global.set $shown (i32.add (global.get $shown) (i32.const 1)))))
         (if (i32.eq (local.get $letters) (i32.const 0x2152)) ;; R!
           (then
             (local.set $at (i32.shl (local.get $refused) (i32.const 2)))

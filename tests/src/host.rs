@@ -259,6 +259,14 @@ impl Host {
         http::get(&self.admin, path)
     }
 
+    /// Sends an empty POST to the admin address, with more headers, each ended by a line's end.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn post(&self, path: &str, headers: &str) -> Result<Answer> {
+        http::post(&self.admin, path, headers)
+    }
+
     /// Gives `/status`.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 
 mod scenarios {
     mod admin;
+    mod breaker;
     mod cluster;
     mod corked;
     mod fire;
@@ -17,6 +18,7 @@ mod scenarios {
     mod once;
     mod pipeline;
     mod poison;
+    mod policy;
     mod rebalances;
     mod redrive;
     mod replay;

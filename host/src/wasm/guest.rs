@@ -8,7 +8,7 @@ use crate::policy::Class;
 use rustix::time::{ClockId, clock_gettime};
 use std::fmt::Write;
 use std::time::Duration;
-use wasmtime::{Error, Trap, UpdateDeadline, WasmBacktrace};
+use wasmtime::{Error, FrameInfo, Trap, UpdateDeadline, WasmBacktrace};
 
 /// Frames of a guest's backtrace that a fault's message names.
 const FRAMES: usize = 8;
@@ -168,25 +168,31 @@ fn describe(backtrace: &WasmBacktrace, message: &mut String) {
     }
 }
 
-/// All frames, innermost first, a line each: the function, and where in its module. None where no frame has a name.
+/// All frames, innermost first, a line each: the function, and where in its module; of a recursion one, and how many more.
+/// None where no frame has a name.
 fn frames(backtrace: &WasmBacktrace) -> Option<String> {
-    let mut text = String::new();
-    let mut named = false;
-    for frame in backtrace.frames() {
-        let before = text.len();
-        let _ = match frame.func_name() {
-            Some(name) => write!(text, "{:#}", rustc_demangle::demangle(name)),
-            None => write!(text, "function {}", frame.func_index()),
+    let frames = backtrace.frames();
+    frames.iter().find(|frame| frame.func_name().is_some())?;
+    let line = |frame: &FrameInfo| {
+        let function = match frame.func_name() {
+            Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
+            None => format!("function {}", frame.func_index()),
         };
-        if let Some(offset) = frame.module_offset() {
-            let _ = write!(text, " at {offset:#x}");
+        frame.module_offset().map_or(function.clone(), |offset| format!("{function} at {offset:#x}"))
+    };
+    let mut text = String::new();
+    let (mut last, mut more) = (String::new(), 0);
+    for line in frames.iter().map(line).chain([String::new()]) {
+        if line == last {
+            more += 1;
+            continue;
         }
-        text.push('\n');
-        if text.len() > LONGEST_BACKTRACE {
-            text.truncate(before);
+        let times = if more > 0 { format!(" ({more} more)") } else { String::new() };
+        if text.len() + last.len() + times.len() >= LONGEST_BACKTRACE {
             break;
         }
-        named |= frame.func_name().is_some();
+        let _ = write!(text, "{last}{times}\n");
+        (last, more) = (line, 0);
     }
-    named.then(|| text.trim_end().to_owned())
+    Some(text.trim().to_owned())
 }

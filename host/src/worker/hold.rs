@@ -43,7 +43,7 @@ impl Worker {
         }
         let (lane, from) = match overtaken && !self.hands.settings.exactly_once {
             true => self.give_up(lane).unwrap_or((lane, None)),
-            false => (lane, Some(Resume(offset.0))),
+            false => (lane, None),
         };
         let message = failure.message.clone();
         let Some(book) = self.book(lane) else { return Ok(()) };
@@ -56,10 +56,11 @@ impl Worker {
             None => Until::Resumed,
         };
         book.hold = Some(Hold { offset, failure, tries, until, catching_up: overtaken, backoff });
-        if overtaken && self.hands.settings.exactly_once {
-            return self.abort_transaction(&message);
+        match (overtaken, self.hands.settings.exactly_once) {
+            (true, true) => return self.abort_transaction(&message),
+            (true, false) => self.source.rewind(lane, from)?,
+            (false, _) => {}
         }
-        self.source.rewind(lane, from)?;
         self.obey_holds();
         Ok(())
     }
@@ -93,13 +94,22 @@ impl Worker {
         );
     }
 
-    /// The lane has been read again up to the record that it is held for.
-    pub(super) fn hold_again(&mut self, lane: Lane) -> Result<(), WorkerError> {
-        let Some(hold) = self.book(lane).and_then(|book| book.hold.as_mut()) else { return Ok(()) };
-        hold.catching_up = false;
-        let from = Resume(hold.offset.0);
-        self.source.rewind(lane, Some(from))?;
-        self.obey_holds();
+    /// Goes on with records at hand of lanes that nothing holds any more.
+    pub(super) fn pass_kept(&mut self) -> Result<(), WorkerError> {
+        while let Some(at) = self.lanes.iter().position(|book| book.kept.is_some() && !book.waits()) {
+            if self.may_read().is_none() {
+                break;
+            }
+            let book = &mut self.lanes[at];
+            let lane = book.lane;
+            if let Some((messages, from)) = book.kept.take() {
+                self.pass_from(lane, messages, from)?;
+            }
+            self.obey_holds();
+            if self.source.serve() {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -148,7 +158,8 @@ impl Worker {
         let mut next: Option<Instant> = None;
         let mut waiting = false;
         for book in &mut self.lanes {
-            let waits = book.waits();
+            // what is at hand comes before what the source has
+            let waits = book.waits() || book.kept.is_some();
             if waits != book.held {
                 book.held = waits;
                 match waits {

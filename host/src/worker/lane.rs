@@ -3,6 +3,7 @@
 use crate::backoff::Backoff;
 use crate::policy::Failure;
 use crate::record::{Lane, Offset, Partition};
+use crate::source::Messages;
 use std::time::Instant;
 
 /// A lane, as its worker knows it.
@@ -21,6 +22,9 @@ pub(super) struct LaneBook {
     pub(super) last: Option<Offset>,
     /// The record that bars those behind it, where one does.
     pub(super) hold: Option<Hold>,
+    /// Records at hand that go on once nothing holds the lane, from this index: reading them again would take as long as
+    /// a fetch does.
+    pub(super) kept: Option<(Box<dyn Messages>, usize)>,
     /// What the breaker thinks of the lane, since it tripped.
     pub(super) suspect: Option<Suspect>,
     /// Whether the source has been told to hand out nothing of it.
@@ -81,6 +85,7 @@ impl LaneBook {
             refused: None,
             last: None,
             hold: None,
+            kept: None,
             suspect,
             held: false,
         }
@@ -99,8 +104,16 @@ impl LaneBook {
 
     /// The lane will be read again from its resume point: what is before a held record comes once more.
     pub(super) fn catch_up(&mut self) {
+        self.kept = None;
         if let Some(hold) = &mut self.hold {
             hold.catching_up = true;
+        }
+    }
+
+    /// The lane has been read again up to the record that it is held for.
+    pub(super) fn catch_up_ended(&mut self) {
+        if let Some(hold) = &mut self.hold {
+            hold.catching_up = false;
         }
     }
 

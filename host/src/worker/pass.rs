@@ -7,7 +7,7 @@ use super::submit::{Bar, Handed, Taken, not_lettered, refused_by_sink};
 use super::{Worker, WorkerError};
 use crate::chain::apply::ApplyError;
 use crate::policy::{Action, Class, Failure, Next};
-use crate::record::{Lane, Offset, Resume};
+use crate::record::{Lane, Offset};
 use crate::sink::Settled;
 use crate::source::Messages;
 use std::time::{Duration, Instant};
@@ -53,18 +53,40 @@ enum Rest {
     Done,
     /// It is tried again once the group's protocol has been served.
     Postponed,
+    /// From this record on it goes on later, when nothing holds the lane.
+    Kept(usize),
 }
 
 impl Worker {
     /// Passes a batch through the chain and hands everything that came of it over.
     pub(super) fn pass(&mut self, lane: Lane, messages: Box<dyn Messages>) -> Result<(), WorkerError> {
+        self.pass_from(lane, messages, 0)
+    }
+
+    /// Passes the records of a batch from an index on.
+    pub(super) fn pass_from(
+        &mut self,
+        lane: Lane,
+        messages: Box<dyn Messages>,
+        from: usize,
+    ) -> Result<(), WorkerError> {
         let taken = Taken::new(&*messages);
-        let rest = self.pass_taken(lane, &taken)?;
+        let rest = self.pass_taken(lane, &taken.slice(from..taken.offsets.len()))?;
         drop(taken);
-        if rest == Rest::Postponed {
-            self.postponed = Some((lane, messages));
+        match rest {
+            Rest::Postponed if from == 0 => self.postponed = Some((lane, messages)),
+            Rest::Postponed => self.keep(lane, messages, from),
+            Rest::Kept(at) => self.keep(lane, messages, from + at),
+            Rest::Done => {}
         }
         Ok(())
+    }
+
+    fn keep(&mut self, lane: Lane, messages: Box<dyn Messages>, from: usize) {
+        if let Some(book) = self.book(lane) {
+            book.kept = Some((messages, from));
+        }
+        self.obey_holds();
     }
 
     fn pass_taken(&mut self, lane: Lane, taken: &Taken<'_>) -> Result<Rest, WorkerError> {
@@ -96,8 +118,8 @@ impl Worker {
                 Part::Plain(count) => (count.min(patience), 0),
                 Part::Again(tries) => (1, tries),
                 Part::Wait => {
-                    self.hold_again(lane)?;
-                    break;
+                    book.catch_up_ended();
+                    return Ok(Rest::Kept(at));
                 }
             };
             let part = Taken { again, ..taken.slice(at..at + count) };
@@ -124,14 +146,13 @@ impl Worker {
                     break;
                 }
                 Passed::UpTo(index, bar) => {
+                    let overtaken = bar.overtaken;
                     self.bar(lane, &part.slice(index..index + 1), bar)?;
-                    break;
+                    // what was overtaken is read again
+                    return Ok(if overtaken { Rest::Done } else { Rest::Kept(at) });
                 }
                 Passed::Abandoned(_) if at == 0 => return Ok(Rest::Postponed),
-                Passed::Abandoned(_) => {
-                    self.source.rewind(lane, Some(Resume(taken.offsets[at])))?;
-                    break;
-                }
+                Passed::Abandoned(_) => return Ok(Rest::Kept(at)),
                 Passed::Tripped(_) => {}
             }
             if let Some(counts) = self.hands.tripped.take() {

@@ -73,7 +73,7 @@ fn same(found: &Consumed, sent: &Record, more: usize) -> Result<()> {
 }
 
 /// The headers that the host adds to a dead letter.
-fn added(letter: &Consumed) -> BTreeMap<String, String> {
+pub(super) fn added(letter: &Consumed) -> BTreeMap<String, String> {
     let own = letter.headers.iter().filter_map(|(name, value)| {
         let value = String::from_utf8_lossy(value.as_deref()?).into_owned();
         Some((name.strip_prefix("edgemill.")?.to_owned(), value))
@@ -129,6 +129,13 @@ fn promise_one_holds_for_a_poison_record_in_every_thousand() -> Result<()> {
         let (_, class, code, message) = kind(n).context("poison")?;
         let mut added = added(letter);
         same(letter, &record(n, since), added.len()).with_context(|| format!("the dead letter of record {n}"))?;
+        let backtrace = added.remove("backtrace").unwrap_or_default();
+        let function = match class {
+            "trap" if message.contains("recurse") => "recurse",
+            "memory" => "hog at 0x",
+            _ => "",
+        };
+        ensure!(backtrace.starts_with(function), "{backtrace:?} for record {n}, where {function:?} was expected");
         let said = added.remove("message").context("a message")?;
         ensure!(said.starts_with(message), "{said:?} for record {n}, where {message:?} was expected");
         let time: i64 = added.remove("time").context("a time")?.parse()?;
@@ -147,6 +154,7 @@ fn promise_one_holds_for_a_poison_record_in_every_thousand() -> Result<()> {
             ("topic", &pipeline.from),
             ("partition", &partition),
             ("offset", &offset),
+            ("tries", "1"),
             ("timestamp", &timestamp),
         ];
         assert_eq!(added, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
