@@ -63,7 +63,7 @@ fn storm(what: &str, consumer: &str, more: &str, bound: Duration) -> Result<()> 
     let set = vec![("consumer", consumer), ("more", more)];
     let mut storm = Storm { line, set, hosts: Vec::new(), bound, longest: Duration::ZERO };
     let mut changes = 0;
-    let chance = (0..scale(6, 120)).map(|_| random.usize(1..=4));
+    let chance = (0..scale(6, 240)).map(|_| random.usize(1..=4));
     for count in [1, 4, 2, 3].into_iter().chain(chance) {
         storm.becomes(count)?;
         changes += 1;
