@@ -191,7 +191,7 @@ fn frames(backtrace: &WasmBacktrace) -> Option<String> {
         if text.len() + last.len() + times.len() >= LONGEST_BACKTRACE {
             break;
         }
-        let _ = write!(text, "{last}{times}\n");
+        let _ = writeln!(text, "{last}{times}");
         (last, more) = (line, 0);
     }
     Some(text.trim().to_owned())

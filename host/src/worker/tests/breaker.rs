@@ -112,7 +112,7 @@ fn a_record_that_is_tried_again_counts_once() {
     log[15] = b"x15".to_vec();
     // sixty tries need their waits, which grow: the breaker is asked after some of them
     let running = start(with(log), setup);
-    running.wait_until("tries", |world| world.shown.get(&b"x15".to_vec()).is_some_and(|shown| *shown > 14));
+    running.wait_until("tries", |world| world.shown.get(b"x15".as_slice()).is_some_and(|shown| *shown > 14));
     assert!(running.board.read().breaker.is_none());
     running.end().1.expect("a clean end");
 }
