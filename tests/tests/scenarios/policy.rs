@@ -43,7 +43,8 @@ fn every_action(delivery: &str, refused: bool) -> Result<()> {
     let count = 1000;
     let value = |n: usize| value(n, refused);
     let record = |n: usize| {
-        let headers = if n % 2 == 0 { Vec::new() } else { vec![("n".to_owned(), Some(n.to_string().into_bytes()))] };
+        let headers =
+            if n.is_multiple_of(2) { Vec::new() } else { vec![("n".to_owned(), Some(n.to_string().into_bytes()))] };
         Record { key: Some(format!("key {n}").into_bytes()), headers, ..Record::of(value(n)) }
     };
     broker.produce(&pipeline.from, (0..count).map(record))?;
