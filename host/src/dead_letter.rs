@@ -86,7 +86,8 @@ impl<'a> Letter<'a> {
             }
         }
         (letter.partition, letter.offset) = (partition?, offset?);
-        Some(letter).filter(|letter| !letter.topic.is_empty() && !letter.class.is_empty())
+        let possible = letter.partition >= 0 && letter.offset >= 0;
+        Some(letter).filter(|letter| possible && !letter.topic.is_empty() && !letter.class.is_empty())
     }
 }
 

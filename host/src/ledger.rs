@@ -89,6 +89,14 @@ impl Ledger {
         Some(Span { lane, number: book.first + book.open.len() as u64 - 1 })
     }
 
+    /// Gives up a span that was opened and cannot be handed over, and those behind it in its lane, so that what is before
+    /// can be drained. Nothing may be opened afterwards.
+    pub fn take_back(&mut self, span: Span) {
+        let Some(book) = self.book(span.lane) else { return };
+        let index = span.number.saturating_sub(book.first);
+        book.open.truncate(usize::try_from(index).unwrap_or(usize::MAX));
+    }
+
     /// Makes a span wait for `count` settlements more.
     pub fn expect(&mut self, span: Span, count: u32) {
         if let Some(entry) = self.entry(span) {

@@ -185,6 +185,11 @@ impl Worker {
     /// See [`WorkerError`]. Nothing is lost: what was not committed is read again.
     pub fn run(mut self) -> Result<(), WorkerError> {
         let result = self.work();
+        if let (Err(WorkerError::End(_)), Some(span)) = (&result, self.hands.handing.take()) {
+            // nothing waits for what can never be delivered
+            self.hands.ledger.take_back(span);
+            self.hands.spoiled = true;
+        }
         match result {
             Ok(()) | Err(WorkerError::End(_)) => self.end(),
             // what was settled need not be done again; a transaction is over with its producer

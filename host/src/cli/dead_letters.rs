@@ -129,7 +129,10 @@ impl<'c> Letters<'c> {
         let pipeline = pipeline(config, name, "")?;
         let source = pipeline.dead_letters();
         let Some((source, letter)) = source.zip(pipeline.dead_letter.as_ref()) else {
-            return Err(Failure::usage(format!("the pipeline {} has no dead-letter topic", pipeline.name)));
+            let name = &pipeline.name;
+            return Err(Failure::usage(format!(
+                "the pipeline {name} has no dead-letter topic: `[pipelines.{name}.dead-letter]` names one"
+            )));
         };
         let progress = offsets::read(&source).map_err(failed)?;
         Ok(Self { pipeline, topic: letter.topic.clone(), source, progress })

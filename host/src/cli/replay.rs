@@ -3,7 +3,7 @@
 use super::arguments::{ConfigFile, pipeline};
 use super::places::{place, rate};
 use super::{Done, Failure};
-use crate::config::{Delivery, Pipeline, Start};
+use crate::config::{Config, Delivery, Pipeline, Start};
 use crate::kafka::offsets;
 use crate::kafka::range::{Range, RangeSource, Ranges};
 use crate::policy::Class;
@@ -57,8 +57,8 @@ pub(super) struct Arguments {
 
 /// Runs it.
 pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
-    let (from, to) = (read(&arguments.from)?, read(&arguments.to)?);
     let (config, _) = arguments.config.load()?;
+    let (from, to) = (read(&config, &arguments.from)?, read(&config, &arguments.to)?);
     let pipeline = pipeline(&config, arguments.pipeline.as_deref(), "")?;
     let only = arguments.topic.as_deref();
     let ranges =
@@ -96,7 +96,11 @@ pub(super) fn done(ran: &Ran) -> Result<Done, Failure> {
     }
 }
 
-fn read(words: &[String]) -> Result<Start, Failure> {
+fn read(config: &Config, words: &[String]) -> Result<Start, Failure> {
+    // places take as many words as there are
+    if let Some(name) = words.iter().find(|word| config.pipelines.iter().any(|pipeline| pipeline.name == **word)) {
+        return Err(Failure::usage(format!("write the pipeline first: `edgemill replay {name} --from …`")));
+    }
     place(words).map_err(Failure::usage)
 }
 

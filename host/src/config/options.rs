@@ -107,6 +107,12 @@ pub(super) fn is_known(name: &str) -> bool {
     KNOWN.iter().any(|known| known.name == name)
 }
 
+/// The option that a name was probably meant to be.
+pub(super) fn meant(name: &str) -> Option<&'static str> {
+    let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
+    similar(name, &names)
+}
+
 /// What to write for an option that the host owns.
 pub(super) fn owned(name: &str) -> Option<&'static str> {
     OWNED.iter().find(|(owned, _)| *owned == name).map(|(_, instead)| *instead)
@@ -208,8 +214,7 @@ fn check_name(name: &str, item: &Item<'_>, side: Side) -> bool {
     if let Some((_, instead)) = JAVA.iter().find(is_java) {
         return refuse(format!("librdkafka has no option `{name}`; Java's clients have"), instead);
     }
-    let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
-    let help = match similar(name, &names) {
+    let help = match meant(name) {
         Some(name) => format!("did you mean `{name}`?"),
         None => "its options: https://github.com/confluentinc/librdkafka/blob/v2.12.1/CONFIGURATION.md".to_owned(),
     };

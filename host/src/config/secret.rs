@@ -38,9 +38,15 @@ fn collect(table: &DeTable<'_>, path: &str, secret: bool, spans: &mut Vec<Range<
         // a pipeline's name is not a key, whatever it contains
         let named = path != ".pipelines" && is_secret(key.get_ref());
         let path = format!("{path}.{}", key.get_ref());
-        let secret = secret || named || path.ends_with(".oauthbearer.config");
+        let secret = secret || named || path.ends_with(".oauthbearer.config") || is_nearly_secret(&path);
         collect_value(value.get_ref(), value.span(), key.get_ref(), &path, secret, spans);
     }
+}
+
+/// Whether a path ends in what librdkafka does not know, and is meant to be an option that is secret.
+fn is_nearly_secret(path: &str) -> bool {
+    let Some((_, option)) = path.split_once(".librdkafka.") else { return false };
+    !super::options::is_known(option) && super::options::meant(option).is_some_and(is_secret)
 }
 
 fn collect_value(

@@ -92,6 +92,12 @@ fn places(session: &mut Session<'_>, progress: &[Progress], at: &Start) -> Resul
         Start::Timestamp(time) => progress.iter().map(|one| (&one.partition, Offset::Offset((*time).max(0)))).collect(),
         _ => Vec::new(),
     };
+    if let Start::Offsets(offsets) = at
+        && let Some(number) = offsets.keys().find(|number| progress.iter().all(|one| one.partition.number != **number))
+    {
+        let last = progress.iter().map(|one| one.partition.number).max().unwrap_or_default();
+        return Err(format!("there is no partition {number}: the last one is {last}"));
+    }
     let handle = session.handle.clone();
     let deadline = Instant::now() + LIMIT;
     let at_time = start::for_times(&handle, &times, deadline, |wait| session.serve(wait)).map_err(reason)?;
@@ -167,7 +173,7 @@ fn idle(session: &mut Session<'_>, group: &str) -> Result<(), String> {
 fn progress(session: &mut Session<'_>, config: &KafkaSource) -> Result<Vec<Progress>, String> {
     let deadline = Instant::now() + LIMIT;
     let Some(partitions) = session.partitions(&config.topics, LIMIT).map_err(reason)? else {
-        return Err(format!("{} do not answer", config.client.brokers));
+        return Err(format!("{} do not answer: are they right, and is `security.protocol`?", config.client.brokers));
     };
     if partitions.is_empty() {
         let which = match &config.topics {

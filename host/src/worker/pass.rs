@@ -216,6 +216,7 @@ impl Worker {
             for settled in settled {
                 match settled {
                     Settled::Failed { span, refused: true, message } if letter == Some(span) => {
+                        self.hands.handing = rows_span;
                         return Err(not_lettered(&one.batch, 0, &message));
                     }
                     Settled::Failed { span, refused: true, message } if span.lane == lane => {

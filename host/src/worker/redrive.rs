@@ -33,6 +33,7 @@ impl Worker {
         book.last = Some(Offset(last));
         let careful = book.careful_to.is_some_and(|to| first <= to.0);
         let Some(span) = self.hands.ledger.open(lane, Offset(last)) else { return Ok(()) };
+        self.hands.handing = Some(span);
         if !letters.is_empty() {
             let mut refused = Vec::new();
             let routes = vec![Route::DEAD_LETTER; letters.len()];
@@ -43,6 +44,7 @@ impl Worker {
                 return Err(self.not_put_back(first, last, &refusal.message));
             }
         }
+        self.hands.handing = None;
         self.hands.ledger.settle(span, 1);
         match careful {
             true => self.await_put_back(lane, first, last),
@@ -63,6 +65,7 @@ impl Worker {
                 match settled {
                     Settled::Delivered(span, rows) => self.hands.ledger.settle(span, rows),
                     Settled::Failed { span, refused: true, message } if span.lane == lane => {
+                        self.hands.handing = Some(span);
                         return Err(self.not_put_back(first, last, &message));
                     }
                     Settled::Failed { span, refused, message } => self.reread(span.lane, refused, &message)?,

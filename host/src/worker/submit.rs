@@ -66,6 +66,8 @@ pub(super) struct Hands {
     pub(super) counts: Counts,
     /// Rows behind a record that is not passed are in the sink's transaction: it must not be committed.
     pub(super) spoiled: bool,
+    /// The span that is being handed over: where that ends in an error, it will never settle.
+    pub(super) handing: Option<Span>,
     pub(super) breaker: Option<Breaker>,
     /// Why the breaker has just tripped, until the worker has seen it.
     pub(super) tripped: Option<Vec<Count>>,
@@ -100,7 +102,7 @@ impl Hands {
         let (ledger, counts, stamp) = (Ledger::default(), Counts::default(), Stamp::default());
         let breaker = settings.breaker.map(Breaker::new);
         let (spoiled, tripped) = (false, None);
-        Self { sink, dead_letters, ledger, settings, metrics, counts, spoiled, breaker, tripped, stamp }
+        Self { sink, dead_letters, ledger, settings, metrics, counts, spoiled, handing: None, breaker, tripped, stamp }
     }
 
     /// Submits rows and dead letters. The span settles when all of them are durable.
@@ -123,6 +125,7 @@ impl Hands {
         let end = bar.as_ref().map_or(taken.offsets.len(), |failure| failure.origin as usize);
         if let Some(last) = end.checked_sub(1) {
             let Some(span) = self.ledger.open(lane, Offset(taken.offsets[last])) else { return Ok(Handed::All) };
+            self.handing = Some(span);
             let passes = |failure: &&Failure| next(failure) == Next::Act(Action::PassThrough);
             let passing: Vec<u32> = failures.iter().filter(passes).map(|failure| failure.origin).collect();
             let kept = origins.partition_point(|&origin| (origin as usize) < end);
@@ -137,10 +140,12 @@ impl Hands {
                 self.blame(&refused);
             }
             if let Some(failure) = refused.iter().find(|failure| next(failure).bars()) {
+                self.handing = None;
                 return Ok(Handed::UpTo(Bar { failure: failure.clone(), next: next(failure), overtaken: true }));
             }
             failures.extend(refused);
             self.submit_failures(plan, span, taken, failures)?;
+            self.handing = None;
             self.ledger.settle(span, 1);
         }
         let Some(failure) = bar else { return Ok(Handed::All) };

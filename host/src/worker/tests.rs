@@ -402,10 +402,11 @@ fn a_row_that_the_destination_refuses_is_dead_lettered_alone() {
 #[test]
 fn a_dead_letter_that_is_refused_ends_the_program_in_front_of_its_record() {
     for transaction in [None, Some(Vec::new())] {
-        let refuses = vec![b"r10".to_vec()];
+        let (begun, refuses) = (Instant::now(), vec![b"r10".to_vec()]);
         let running =
             start(World { refuses, refuses_letters: true, transaction, ..with(records(50)) }, Action::DeadLetter);
         running.wait_until("the end", |world| world.closed);
+        assert!(begun.elapsed() < Duration::from_secs(4), "it waits for what never comes");
         let (shared, result) = running.end();
         let error = result.expect_err("the record would be lost").to_string();
         assert!(error.contains("the dead letter of in/0 offset 10 cannot be delivered"), "{error}");

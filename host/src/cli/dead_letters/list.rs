@@ -3,7 +3,7 @@
 use super::super::arguments::ConfigFile;
 use super::super::places::time_text;
 use super::super::{Done, Failure};
-use super::pretty::harmless;
+use super::pretty::one_line;
 use super::{Filters, Letters, failed};
 use crate::dead_letter::each;
 use crate::kafka::range;
@@ -128,7 +128,7 @@ fn as_text(listed: &Listed, letters: &Letters<'_>, all: bool) -> String {
         let (waiting, redriven, tries) =
             (group.waiting.to_string(), group.redriven.to_string(), group.tries.to_string());
         let module = if module.is_empty() { "(the sink)" } else { module };
-        rows.push([waiting, redriven, class.clone(), harmless(code), module.to_owned(), first, last, tries, example]);
+        rows.push([waiting, redriven, one_line(class), one_line(code), one_line(module), first, last, tries, example]);
     }
     let mut text =
         format!("pipeline {}, topic {}, group {}\n", letters.pipeline.name, letters.topic, letters.source.group);

@@ -19,6 +19,11 @@ pub(super) fn harmless(text: &str) -> String {
     text.chars().map(|letter| if hostile(letter) { '\u{fffd}' } else { letter }).collect()
 }
 
+/// The same in one line.
+pub(super) fn one_line(text: &str) -> String {
+    harmless(text).replace(['\n', '\r', '\t'], " ")
+}
+
 /// Whether a character is an instruction to a terminal, rather than a letter.
 fn hostile(letter: char) -> bool {
     letter.is_control() && !matches!(letter, '\n' | '\r' | '\t')
@@ -96,6 +101,7 @@ mod tests {
         assert_eq!(shown(Some(b"\xff\x00")), "2 bytes in base64: /wA=");
         assert_eq!(shown(Some(b"\x1b[2J")), "4 bytes in base64: G1sySg==");
         assert_eq!(harmless("a\x1bb\n"), "a\u{fffd}b\n");
+        assert_eq!(one_line("a\x1bb\nc"), "a\u{fffd}b c");
     }
 
     proptest! {

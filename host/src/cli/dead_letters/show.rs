@@ -3,7 +3,7 @@
 use super::super::arguments::ConfigFile;
 use super::super::places::time_text;
 use super::super::{Done, Failure};
-use super::pretty::{harmless, shown};
+use super::pretty::{harmless, one_line, shown};
 use super::{Filters, Letters, failed};
 use crate::batch::Bytes;
 use crate::dead_letter::{Letter, each};
@@ -161,19 +161,27 @@ impl Dead<'_> {
 
 fn write_letter(text: &mut String, letter: &Letter<'_>) -> std::fmt::Result {
     let times = if letter.tries == 1 { "once" } else { &format!("{} times", letter.tries) };
-    writeln!(text, "failed        {} on {}, tried {times}", time_text(letter.time), harmless(letter.host))?;
-    writeln!(text, "why           {} ({}): {}", letter.class, harmless(letter.code), harmless(letter.message))?;
-    let hash = letter.module_hash.get(..12).unwrap_or(letter.module_hash);
+    writeln!(text, "failed        {} on {}, tried {times}", time_text(letter.time), one_line(letter.host))?;
+    writeln!(
+        text,
+        "why           {} ({}): {}",
+        one_line(letter.class),
+        one_line(letter.code),
+        harmless(letter.message)
+    )?;
+    let hash = one_line(letter.module_hash.get(..12).unwrap_or(letter.module_hash));
+    let (pipeline, plan) = (one_line(letter.pipeline), one_line(letter.plan));
     match letter.module {
-        "" => writeln!(text, "where         at the sink of pipeline {}, plan {}", letter.pipeline, letter.plan)?,
+        "" => writeln!(text, "where         at the sink of pipeline {pipeline}, plan {plan}")?,
         module => writeln!(
             text,
-            "where         {module} ({hash}), position {} in the chain of pipeline {}, plan {}",
-            letter.stage, letter.pipeline, letter.plan
+            "where         {} ({hash}), position {} in the chain of pipeline {pipeline}, plan {plan}",
+            one_line(module),
+            one_line(letter.stage)
         )?,
     }
     let Letter { topic, partition, offset, .. } = letter;
-    writeln!(text, "original      {topic}/{partition} offset {offset}, {}", time_text(letter.timestamp))
+    writeln!(text, "original      {}/{partition} offset {offset}, {}", one_line(topic), time_text(letter.timestamp))
 }
 
 #[cfg(test)]
