@@ -3,7 +3,7 @@
 use super::*;
 use crate::batch::{Batch, Column};
 use crate::chain::{Plan, PlanStage};
-use crate::policy::{Action, Policy};
+use crate::policy::{Action, Class, Policy};
 use crate::record::{Resume, Span};
 use crate::route::{Route, Routes};
 use crate::sink::{Ended, Refusal, Transactions};
@@ -161,12 +161,17 @@ impl Sink for FakeSink {
         span: Span,
         rows: &Batch<'_>,
         routes: &[Route],
-        _: &mut Vec<Refusal>,
+        refused: &mut Vec<Refusal>,
     ) -> Result<(), SinkError> {
         let mut world = world(&self.0);
         for (row, value) in rows.values.iter().enumerate() {
             let route = routes.get(row).copied().unwrap_or_default();
             let value = value.unwrap_or_default().to_vec();
+            if value.starts_with(b"z") && route != Route::DEAD_LETTER && !world.mended {
+                let (row, class, message) = (row as u32, Class::Encode, "no row".to_owned());
+                refused.push(Refusal { row, class, message });
+                continue;
+            }
             world.in_flight.push((span, route, rows.offsets[row], value));
         }
         world.largest_in_flight = world.largest_in_flight.max(world.in_flight.len());

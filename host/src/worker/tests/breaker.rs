@@ -134,3 +134,21 @@ fn a_sink_that_refuses_everything_costs_a_few_records_a_probe() {
     running.wait_until("the end", |world| world.committed.last() == Some(&400));
     running.end().1.expect("a clean end");
 }
+
+#[test]
+fn a_sink_that_can_make_no_row_of_anything_costs_as_much_as_a_probe_has() {
+    let log = (0..2000).map(|at| format!("z{at}").into_bytes()).collect();
+    let setup = Setup { batch: 100, ..setup(40, Duration::from_millis(30)) };
+    let running = start(with(log), setup);
+    running.wait_for_breaker(true);
+    running.wait_until("some probes", |world| letters(world) >= 130);
+    let (before, since) = (letters(&world(&running.world)), Instant::now());
+    nap(300);
+    let cost = letters(&world(&running.world)) - before;
+    let probes = since.elapsed().as_millis() as usize / 30 + 1;
+    assert!(cost <= 10 * probes, "{cost} dead letters in {probes} probes");
+    assert_eq!((before + cost) % 10, 0, "a hundred at first, and ten after each probe");
+    world(&running.world).mended = true;
+    running.wait_until("the end", |world| world.committed.last() == Some(&2000));
+    running.end().1.expect("a clean end");
+}

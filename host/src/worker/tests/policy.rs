@@ -192,6 +192,28 @@ fn what_the_destination_refuses_waits_for_the_destination() {
 }
 
 #[test]
+fn what_the_sink_can_make_no_row_of_waits_in_its_place() {
+    for exactly_once in [false, true] {
+        let mut log = records(30);
+        log[11] = b"z11".to_vec();
+        let transaction = exactly_once.then(Vec::new);
+        let running = start(World { transaction, ..with(log.clone()) }, setup(Action::Pause));
+        running.wait_for_hold(11, 1);
+        running.wait_until("what is before it is committed", |world| world.committed.last() == Some(&11));
+        world(&running.world).mended = true;
+        running.handover.resume(None);
+        running.wait_until("the end", |world| world.committed.last() == Some(&30));
+        let (shared, result) = running.end();
+        result.expect("a clean end");
+        let world = world(&shared);
+        assert_eq!((world.committed.last(), first_deliveries(&world).len()), (Some(&30), 30));
+        if exactly_once {
+            assert_eq!(delivered(&world), (log, Vec::new()));
+        }
+    }
+}
+
+#[test]
 fn what_the_destination_refuses_again_and_again_meets_what_comes_after_the_retries() {
     for exactly_once in [false, true] {
         let transaction = exactly_once.then(Vec::new);
