@@ -28,7 +28,7 @@ dead-letters redrive).
 
 Logs go to standard error. EDGEMILL_LOG chooses them: `debug`, or `info,edgemill::kafka=debug`.
 
-A first look, which needs nothing else:   edgemill demo
+A first look, after `make modules`:       edgemill demo
 A module tried on one record:             echo '{\"a\":1}' | edgemill apply module.wasm
 A configuration, before it runs:          edgemill check -c edgemill.toml";
 

@@ -2,7 +2,9 @@
 
 use super::arguments::ConfigFile;
 use super::{Done, Failure, print_report};
-use crate::config::{Config, Pipeline, Report, Sink, Start, Topics, duration_text, size_text};
+use crate::breaker::Limit;
+use crate::config::{Config, Delivery, Pipeline, Report, Sink, Start, Topics, duration_text, size_text};
+use crate::policy::{Class, Policy, Rule};
 use crate::wasm::Engine;
 use anyhow::{Context, anyhow};
 use std::fmt::Write as _;
@@ -126,5 +128,58 @@ fn describe_pipeline(pipeline: &Pipeline, chain: &[String], out: &mut String) ->
         Some(dead_letter) => writeln!(out, "  dead letters   {} at {}", dead_letter.topic, dead_letter.client.brokers)?,
         None => writeln!(out, "  dead letters   none")?,
     }
+    let how = match pipeline.delivery {
+        Delivery::AtLeastOnce => "at least once, offsets committed",
+        Delivery::ExactlyOnce => "exactly once, a transaction",
+    };
+    writeln!(out, "  delivery       {how} every {}", duration_text(pipeline.commit_interval))?;
+    for (index, stage) in pipeline.chain.iter().enumerate() {
+        let rules = rules(&stage.policy, &Class::ALL[..Class::ALL.len() - Class::SINK.len()]);
+        writeln!(out, "  {} {}: {rules}", if index == 0 { "when one fails" } else { "              " }, stage.module)?;
+    }
+    writeln!(out, "  at the sink    {}", rules(&pipeline.policy, &Class::SINK))?;
+    match pipeline.breaker {
+        Some(Limit { failed, of, probe }) => {
+            writeln!(out, "  breaker        more than {failed} of {of}; a probe every {}", duration_text(probe))?;
+        }
+        None => writeln!(out, "  breaker        off")?,
+    }
+    let stalled = source.stalled_after.map_or("never".to_owned(), duration_text);
+    writeln!(out, "  stalled after  {stalled}")?;
     writeln!(out)
+}
+
+/// Which classes meet which action.
+fn rules(policy: &Policy, classes: &[Class]) -> String {
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    for class in classes {
+        let Rule { retry, then } = policy.rule(*class);
+        let tries = retry.map_or(String::new(), |retry| format!("{} more tries, then ", retry.times));
+        let what = format!("{tries}{}", then.as_str());
+        match groups.iter_mut().find(|(known, _)| *known == what) {
+            Some((_, classes)) => classes.push(class.as_str()),
+            None => groups.push((what, vec![class.as_str()])),
+        }
+    }
+    let groups: Vec<_> = groups.iter().map(|(what, classes)| format!("{what} ({})", classes.join(", "))).collect();
+    groups.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Action, Retry};
+    use std::time::Duration;
+
+    #[test]
+    fn classes_that_meet_the_same_action_stand_together() {
+        let retry = Some(Retry { times: 3, backoff: Duration::from_millis(100) });
+        let policy = Policy::all(Action::DeadLetter)
+            .with(&[Class::Trap], Rule { retry, then: Action::Pause })
+            .with(&[Class::Output], Action::Skip);
+        assert_eq!(
+            rules(&policy, &Class::ALL[..5]),
+            "dead-letter (reject, timeout, memory); 3 more tries, then pause (trap); skip (output)"
+        );
+    }
 }

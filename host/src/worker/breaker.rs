@@ -35,7 +35,7 @@ impl Worker {
             of = limit.of,
             probe_s = limit.probe.as_secs_f64(),
             "too many records fail: nothing is read until a few of them pass; put a module that takes them into the folder, \
-             or turn the `breaker` off"
+             or start again without the `breaker`"
         );
         self.lanes.iter_mut().for_each(|book| book.suspect = Some(Suspect::Waiting));
         self.next_probe = Some(Instant::now() + limit.probe);

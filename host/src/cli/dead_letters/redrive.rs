@@ -39,7 +39,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "PIPELINE")]
     pipeline: Option<String>,
 
-    /// Prints what would come out as JSON lines, and changes nothing
+    /// Prints what would come out as JSON lines, what would fail again on standard error, and changes nothing
     #[arg(long)]
     dry_run: bool,
 
