@@ -2,12 +2,12 @@
 
 use super::*;
 use crate::batch::{Batch, Column};
-use crate::chain::{Plan, PlanStage};
 use crate::policy::{Action, Class, Policy};
 use crate::record::{Resume, Span};
-use crate::route::{Route, Routes};
+use crate::route::Route;
 use crate::sink::{Ended, Refusal, Transactions};
 use crate::source::Position;
+use guest::chain;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 
@@ -263,13 +263,6 @@ impl From<Action> for Setup {
     fn from(action: Action) -> Self {
         Self { policy: Policy::all(action), breaker: None, batch: 7 }
     }
-}
-
-/// A chain of the fake guest, as plan `number`.
-fn chain(world: &Shared, policy: Policy, number: u64) -> Chain {
-    let stage = PlanStage { module: Arc::new(guest::Guest(world.clone())), policy };
-    let plan = Plan { number, stages: vec![stage], sink: policy };
-    Chain::new(Arc::new(plan), Arc::new(Routes::new("out", &[])))
 }
 
 fn start(world: World, setup: impl Into<Setup>) -> Running {

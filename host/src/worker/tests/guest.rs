@@ -2,10 +2,13 @@
 
 use super::{Shared, world};
 use crate::batch::Batch;
-use crate::chain::{Fault, Transform};
+use crate::chain::apply::Chain;
+use crate::chain::{Fault, Plan, PlanStage, Transform};
 use crate::modules::{LoadError, Module};
 use crate::outputs::{Keep, Outputs, Reject};
-use crate::policy::Class;
+use crate::policy::{Class, Policy};
+use crate::route::Routes;
+use std::sync::Arc;
 
 /// What fails, and how: `x` is rejected, the others fault. Everything else is kept.
 pub(super) const LETTERS: [(u8, Class); 5] =
@@ -61,4 +64,11 @@ impl Transform for Guest {
     fn memory(&self) -> usize {
         0
     }
+}
+
+/// A chain of the fake guest, as plan `number`.
+pub(super) fn chain(world: &Shared, policy: Policy, number: u64) -> Chain {
+    let stage = PlanStage { module: Arc::new(Guest(world.clone())), policy };
+    let plan = Plan { number, stages: vec![stage], sink: policy };
+    Chain::new(Arc::new(plan), Arc::new(Routes::new("out", &[])))
 }

@@ -4,6 +4,7 @@ use super::super::dead_letter::{DeadLetters, Sender};
 use super::super::submit::Taken;
 use super::*;
 use crate::batch::{Batch, Bytes};
+use crate::chain::Plan;
 use crate::ledger::Ledger;
 use crate::policy::{Class, Failure};
 use crate::records::Gathered;
