@@ -133,11 +133,21 @@ fn patiently<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> KafkaResult<T> {
         let silent = |error: &KafkaError| {
             let code = error.rdkafka_error_code();
             code.is_some_and(|code| {
-                matches!(code, RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::RequestTimedOut)
+                use RDKafkaErrorCode as Code;
+                matches!(
+                    code,
+                    Code::OperationTimedOut
+                        | Code::RequestTimedOut
+                        | Code::NotCoordinator
+                        | Code::CoordinatorNotAvailable
+                        | Code::CoordinatorLoadInProgress
+                )
             })
         };
         match ask() {
-            Err(error) if silent(&error) && start.elapsed() < PATIENCE => {}
+            Err(error) if silent(&error) && start.elapsed() < PATIENCE => {
+                std::thread::park_timeout(Duration::from_millis(100));
+            }
             answer => return answer,
         }
     }
@@ -307,7 +317,7 @@ impl Kafka {
         let consumer: BaseConsumer = self.client().set("group.id", group).create()?;
         let mut asked = TopicPartitionList::new();
         asked.add_partition("no-topic", 0);
-        consumer.committed_offsets(asked, QUESTION)?;
+        patiently(|| consumer.committed_offsets(asked.clone(), QUESTION))?;
         Ok(())
     }
 

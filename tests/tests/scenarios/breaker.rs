@@ -9,7 +9,7 @@ use edgemill_tests::{Broker, Consumed, Host, Record, Swap, modules, wait_for};
 use super::pipeline::{Pipeline, said, status, stop};
 
 const TRIPPED: &str = "too many records fail: nothing is read until a few of them pass; put a module that takes them into the \
-                       folder, or turn the `breaker` off";
+                       folder, or start again without the `breaker`";
 
 const FAILED: &str = "a probe failed; the lane waits for the next";
 
