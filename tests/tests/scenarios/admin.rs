@@ -88,9 +88,15 @@ fn metrics_and_status_count_what_happened() -> Result<()> {
     let (broker, seen) = (Broker::shared(), Seen::new()?);
     let values = ["good", "D! drop", "R! refuse", "good", "T! trap"];
     let record = |n: i32| Record::of(values[(n % 5) as usize]).to(n / 5 % 2);
-    broker.produce(&seen.from, (0..1000).map(record))?;
     let mut host = seen.builder(&broker.address(), &seen.listen, "")?.spawn()?;
     seen.ready()?;
+    wait_for("each worker has a partition", PATIENCE, || {
+        let status: serde_json::Value = serde_json::from_str(&seen.get("/status")?.body)?;
+        let workers = status["pipelines"][0]["workers"].as_array().context("workers")?;
+        let one = |worker: &serde_json::Value| worker["lanes"].as_array().is_some_and(|lanes| lanes.len() == 1);
+        Ok(workers.iter().all(one).then_some(()))
+    })?;
+    broker.produce(&seen.from, (0..1000).map(record))?;
     seen.done()?;
     assert_eq!(seen.get("/healthz")?, http::Answer { status: 200, body: "ok\n".to_owned() });
     assert_eq!(seen.get("/nothing")?.status, 404);
@@ -120,10 +126,7 @@ fn metrics_and_status_count_what_happened() -> Result<()> {
     let status = wait_for("the status knows the end", PATIENCE, || {
         let status: serde_json::Value = serde_json::from_str(&seen.get("/status")?.body)?;
         let pipeline = status["pipelines"][0].clone();
-        // a partition that has just gone from one worker to the other is with neither for a second
-        let workers = pipeline["workers"].as_array().context("workers")?;
-        let lanes: usize = workers.iter().map(|worker| worker["lanes"].as_array().map_or(0, Vec::len)).sum();
-        Ok((pipeline["records"] == 1000 && pipeline["failed"] == 400 && lanes == 2).then_some(pipeline))
+        Ok((pipeline["records"] == 1000 && pipeline["failed"] == 400).then_some(pipeline))
     })?;
     assert_eq!((&status["name"], &status["rows"], &status["lag"]), (&"seen".into(), &400.into(), &0.into()));
     assert_eq!(status["plan"]["number"], 1);
