@@ -339,10 +339,7 @@ impl Worker {
     /// Takes the sinks' word for what is durable.
     fn settle(&mut self) -> Result<(), WorkerError> {
         let mut settled = std::mem::take(&mut self.settled);
-        self.hands.sink.poll(&mut settled)?;
-        if let Some(dead_letters) = &mut self.hands.dead_letters {
-            dead_letters.poll(&mut settled)?;
-        }
+        self.hands.poll(&mut settled)?;
         if self.hands.settings.exactly_once {
             // the first failure aborts the transaction: let it be the one that says which lane must be careful
             settled.sort_by_key(|settled| !matches!(settled, Settled::Failed { refused: true, .. }));

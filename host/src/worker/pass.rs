@@ -209,10 +209,7 @@ impl Worker {
         let (mut told, mut letter, mut rows_span, mut barred) = (false, None, None, None);
         loop {
             let mut settled = Vec::new();
-            self.hands.sink.poll(&mut settled)?;
-            if let Some(dead_letters) = &mut self.hands.dead_letters {
-                dead_letters.poll(&mut settled)?;
-            }
+            self.hands.poll(&mut settled)?;
             for settled in settled {
                 match settled {
                     Settled::Failed { span, refused: true, message } if letter == Some(span) => {

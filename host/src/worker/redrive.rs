@@ -57,10 +57,7 @@ impl Worker {
     fn await_put_back(&mut self, lane: Lane, first: i64, last: i64) -> Result<(), WorkerError> {
         while self.hands.ledger.holds(lane) && !self.hands.ledger.is_settled(lane) {
             let mut settled = Vec::new();
-            self.hands.sink.poll(&mut settled)?;
-            if let Some(dead_letters) = &mut self.hands.dead_letters {
-                dead_letters.poll(&mut settled)?;
-            }
+            self.hands.poll(&mut settled)?;
             for settled in settled {
                 match settled {
                     Settled::Delivered(span, rows) => self.hands.ledger.settle(span, rows),

@@ -13,7 +13,7 @@ use crate::metrics::WorkerMetrics;
 use crate::policy::{Action, Class, Failure, Next};
 use crate::record::{Lane, Offset, Span};
 use crate::route::Route;
-use crate::sink::{Refusal, Sink};
+use crate::sink::{Refusal, Settled, Sink, SinkError};
 use crate::source::Messages;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -256,6 +256,15 @@ impl Hands {
         match refused.first() {
             None => Ok(()),
             Some(refusal) => Err(not_lettered(&rows, refusal.row as usize, &refusal.message)),
+        }
+    }
+
+    /// Asks the sinks what became of rows and dead letters.
+    pub(super) fn poll(&mut self, settled: &mut Vec<Settled>) -> Result<(), SinkError> {
+        self.sink.poll(settled)?;
+        match &mut self.dead_letters {
+            Some(dead_letters) => dead_letters.poll(settled),
+            None => Ok(()),
         }
     }
 
