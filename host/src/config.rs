@@ -198,6 +198,17 @@ pub struct KafkaClient {
     pub unreachable_after: Option<Duration>,
 }
 
+/// When the cluster ends a transaction by itself: a host that was killed holds readers back for so long.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl KafkaClient {
+    /// When the cluster ends a transaction of this client by itself.
+    pub fn transaction_timeout(&self) -> Duration {
+        let given = self.options.get("transaction.timeout.ms").and_then(|value| value.parse().ok());
+        given.map_or(TRANSACTION_TIMEOUT, Duration::from_millis)
+    }
+}
+
 impl fmt::Debug for KafkaClient {
     /// Names the options and shows none of their values: some are secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -117,9 +117,7 @@ fn transactions(delivery: &Item<'_>, pipeline: &Pipeline) {
         let message = "with exactly-once the source cannot read what is not committed: its offsets would not be either";
         delivery.wrong(message, &format!("leave out the source's option `isolation.level`, {back}"));
     }
-    let timeout = sink.client.options.get("transaction.timeout.ms").and_then(|value| value.parse().ok());
-    let timeout = timeout.map_or(Duration::from_secs(10), Duration::from_millis);
-    if pipeline.commit_interval > timeout / 2 {
+    if pipeline.commit_interval > sink.client.transaction_timeout() / 2 {
         let message =
             "a transaction that lasts for `commit_interval` may be ended by the cluster before it is committed";
         let help = "make `commit_interval` at most half of the sink's `transaction.timeout.ms`, which is 10,000 unless its \

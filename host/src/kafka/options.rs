@@ -5,7 +5,6 @@ use crate::config::{KafkaClient, KafkaSource, Start};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaConfRes;
-use std::time::Duration;
 
 /// librdkafka's own default for one fetch of a partition; more would not make it faster.
 const FETCH: usize = 1024 * 1024;
@@ -41,18 +40,9 @@ pub(super) fn consumer(config: &KafkaSource, identity: &Identity, lanes: usize) 
     client(&config.client, &defaults, &owned)
 }
 
-/// When the cluster ends a transaction by itself: a host that was killed holds readers back for so long.
-const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// When the cluster ends a transaction of this client by itself.
-pub(super) fn transaction_timeout(client: &KafkaClient) -> Duration {
-    let given = client.options.get("transaction.timeout.ms").and_then(|value| value.parse().ok());
-    given.map_or(TRANSACTION_TIMEOUT, Duration::from_millis)
-}
-
 /// An idempotent producer; with a transactional id one that delivers in transactions.
 pub(super) fn producer(client: &KafkaClient, transactional_id: Option<&str>) -> ClientConfig {
-    let timeout = transaction_timeout(client).as_millis().to_string();
+    let timeout = client.transaction_timeout().as_millis().to_string();
     let defaults = [
         ("partitioner", "murmur2_random".to_owned()),
         ("linger.ms", "5".to_owned()),

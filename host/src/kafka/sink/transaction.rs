@@ -1,7 +1,7 @@
 //! A producer's rows in transactions, with a group's offsets.
 
 use super::super::health::Health;
-use super::super::options::{self, refused};
+use super::super::options::refused;
 use super::super::raw::{Error, Failed, Handle};
 use super::super::start;
 use super::KafkaSink;
@@ -30,7 +30,7 @@ pub(super) struct Transaction {
 
 impl Transaction {
     pub(super) fn new(client: &KafkaClient) -> Self {
-        let timeout = options::transaction_timeout(client);
+        let timeout = client.transaction_timeout();
         Self { begun: None, has_offsets: false, bytes: 0, timeout }
     }
 
