@@ -298,6 +298,21 @@ impl Kafka {
         ends.map(|partition| Ok(watcher.fetch_watermarks(topic, partition, QUESTION)?.1)).sum()
     }
 
+    /// Counts the offsets at a topic's end that open transactions hold back from who reads committed records only.
+    ///
+    /// # Errors
+    /// There is no such topic, or the broker is down.
+    pub fn held_back(&self, topic: &str) -> Result<i64> {
+        let ends = |isolation| {
+            let consumer: BaseConsumer = self.client().set("isolation.level", isolation).create()?;
+            let ends = partitions(&consumer, topic)?.into_iter();
+            let ends = ends.map(|partition| Ok(patiently(|| consumer.fetch_watermarks(topic, partition, QUESTION))?.1));
+            ends.sum::<Result<i64>>()
+        };
+        let committed = ends("read_committed")?;
+        Ok(ends("read_uncommitted")? - committed)
+    }
+
     /// Gives the offset that a group has committed for each partition, where it has.
     ///
     /// # Errors

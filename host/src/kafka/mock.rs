@@ -26,7 +26,13 @@ impl EmbeddedBroker {
     /// # Errors
     /// What librdkafka says, for a person.
     pub fn start(topics: &[(&str, i32)]) -> Result<Self, String> {
-        let cluster = MockCluster::new(1).map_err(|error| format!("cannot start the embedded broker: {error}"))?;
+        Self::start_some(1, topics)
+    }
+
+    /// Starts so many, as one cluster.
+    pub(super) fn start_some(brokers: i32, topics: &[(&str, i32)]) -> Result<Self, String> {
+        let cluster =
+            MockCluster::new(brokers).map_err(|error| format!("cannot start the embedded broker: {error}"))?;
         for (topic, partitions) in topics {
             cluster
                 .create_topic(topic, *partitions, 1)

@@ -9,7 +9,7 @@ mod transaction;
 pub(super) use event::{Delivery, Event, Said};
 pub(super) use fetched::Tap;
 pub(super) use topic::{Row, Topic};
-pub(super) use transaction::Failed;
+pub(super) use transaction::{Failed, Sending};
 
 use crate::record::Partition;
 use crate::wake::Wake;

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 mod range;
 mod sink;
+mod transaction;
 
 const ALL: BatchLimit = BatchLimit { records: 1000, bytes: 1 << 20 };
 

@@ -23,6 +23,8 @@ struct Toll {
     cuts: u32,
     slowed: u32,
     swallowed: u32,
+    /// How long open transactions kept readers waiting when all was over.
+    held_back: Duration,
 }
 
 struct Fire {
@@ -117,6 +119,14 @@ impl Fire {
             host.ready()?;
             assert_eq!(host.stop()?.code(), Some(0));
         }
+        // a host whose client was given up leaves its transaction to the cluster
+        let start = Instant::now();
+        for topic in [Some(&self.line.to), self.line.sick.as_ref().map(|sick| &sick.dead)].into_iter().flatten() {
+            wait_for("no transaction is open", PATIENCE, || {
+                Ok(self.line.kafka.held_back(topic).ok().filter(|held| *held == 0).map(drop))
+            })?;
+        }
+        self.toll.held_back = start.elapsed();
         Ok(produced)
     }
 

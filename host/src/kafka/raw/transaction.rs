@@ -6,6 +6,9 @@ use rdkafka::bindings as rd;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use std::ffi::c_void;
 use std::ptr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread;
 use std::time::Duration;
 
 /// What a failed call of a transaction asks for.
@@ -21,6 +24,21 @@ pub(in crate::kafka) enum Failed {
     Fatal(Error),
 }
 
+/// Offsets on their way into a transaction. Whoever drops it leaves the call alone with the client, which lives until
+/// the call has come back.
+pub(in crate::kafka) struct Sending(Receiver<Result<(), Failed>>);
+
+impl Sending {
+    /// What became of them; none when that is not known after so long.
+    pub(in crate::kafka) fn wait(&self, limit: Duration) -> Option<Result<(), Failed>> {
+        match self.0.recv_timeout(limit) {
+            Ok(outcome) => Some(outcome),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => unreachable!("the call answers once"),
+        }
+    }
+}
+
 impl Handle {
     /// Takes the transactional id over from whoever had it, and ends its transaction. Blocks.
     pub(in crate::kafka) fn init_transactions(&self, limit: Duration) -> Result<(), Failed> {
@@ -34,13 +52,32 @@ impl Handle {
         judge(unsafe { rd::rd_kafka_begin_transaction(self.rk()) })
     }
 
-    /// Adds a group's offsets to the transaction. `member` is what [`Handle::member`] of the consumer said. Blocks.
+    /// Begins to add a group's offsets to the transaction. `member` is what [`Handle::member`] of the consumer said.
+    ///
+    /// The call has a thread of its own, since librdkafka does not keep its limit: while the group's coordinator cannot be
+    /// found it comes back when some broker's connection changes, or never (librdkafka's issues 5456 and 5511).
+    ///
+    /// # Errors
+    /// There is no thread to be had: the transaction must be aborted.
     pub(in crate::kafka) fn send_offsets(
-        &self,
-        list: &TopicPartitionList,
-        member: &[u8],
+        self: &Arc<Self>,
+        list: TopicPartitionList,
+        member: Vec<u8>,
         limit: Duration,
-    ) -> Result<(), Failed> {
+    ) -> Result<Sending, Failed> {
+        let (outcome, receiver) = sync_channel(1);
+        let client = self.clone();
+        let call = move || {
+            // who has gone does not want to know
+            let _ = outcome.send(client.send_offsets_and_wait(&list, &member, limit));
+        };
+        match thread::Builder::new().name("offsets".to_owned()).spawn(call) {
+            Ok(_) => Ok(Sending(receiver)),
+            Err(error) => Err(Failed::Abort(Error { code: Code::CriticalSystemResource, text: error.to_string() })),
+        }
+    }
+
+    fn send_offsets_and_wait(&self, list: &TopicPartitionList, member: &[u8], limit: Duration) -> Result<(), Failed> {
         let mut metadata = ptr::null_mut();
         let bytes = member.as_ptr().cast::<c_void>();
         // SAFETY: the bytes are alive while they are read; the metadata is ours until it is destroyed

@@ -2,7 +2,7 @@
 
 use super::super::health::Health;
 use super::super::options::refused;
-use super::super::raw::{Error, Failed, Handle};
+use super::super::raw::{Error, Failed, Handle, Sending};
 use super::super::start;
 use super::KafkaSink;
 use crate::config::KafkaClient;
@@ -21,17 +21,23 @@ const ABORT_CALL: Duration = Duration::from_millis(50);
 /// The transaction that rows go to.
 pub(super) struct Transaction {
     begun: Option<Instant>,
-    /// Its offsets have been added.
-    has_offsets: bool,
+    offsets: Offsets,
     bytes: usize,
     /// When the cluster ends a transaction by itself.
     timeout: Duration,
 }
 
+/// Where the group's offsets are on their way into the transaction.
+enum Offsets {
+    Outside,
+    Sending(Sending),
+    Inside,
+}
+
 impl Transaction {
     pub(super) fn new(client: &KafkaClient) -> Self {
         let timeout = client.transaction_timeout();
-        Self { begun: None, has_offsets: false, bytes: 0, timeout }
+        Self { begun: None, offsets: Offsets::Outside, bytes: 0, timeout }
     }
 
     /// Counts what is handed over.
@@ -40,7 +46,7 @@ impl Transaction {
     }
 
     fn end(&mut self) {
-        (self.begun, self.has_offsets, self.bytes) = (None, false, 0);
+        (self.begun, self.offsets, self.bytes) = (None, Offsets::Outside, 0);
     }
 }
 
@@ -87,6 +93,24 @@ impl KafkaSink {
                 Ended::Yes => Ok(true),
             },
         }
+    }
+
+    /// Adds the group's offsets to the transaction, once. None: it is not known yet whether they are in it.
+    fn send_offsets(&mut self, points: &[(Partition, Resume)], member: &[u8]) -> Option<Result<(), Failed>> {
+        let Some(transaction) = &mut self.transaction else { return Some(Ok(())) };
+        if let Offsets::Outside = transaction.offsets {
+            let list = start::list(points.iter().map(|(partition, resume)| (partition, Offset::Offset(resume.0))));
+            match self.handle.send_offsets(list, member.to_vec(), CALL) {
+                Ok(sending) => transaction.offsets = Offsets::Sending(sending),
+                Err(failed) => return Some(Err(failed)),
+            }
+        }
+        let outcome = match &transaction.offsets {
+            Offsets::Sending(sending) => sending.wait(CALL)?,
+            _ => return Some(Ok(())),
+        };
+        transaction.offsets = if outcome.is_ok() { Offsets::Inside } else { Offsets::Outside };
+        Some(outcome)
     }
 
     fn judge(&mut self, failed: Failed) -> Result<Ended, SinkError> {
@@ -138,14 +162,10 @@ impl Transactions for KafkaSink {
         if !self.begin()? {
             return Ok(Ended::Abort("it could not be begun".to_owned()));
         }
-        if !self.transaction.as_ref().is_some_and(|transaction| transaction.has_offsets) {
-            let list = start::list(points.iter().map(|(partition, resume)| (partition, Offset::Offset(resume.0))));
-            if let Err(failed) = self.handle.send_offsets(&list, member, CALL) {
-                return self.judge(failed);
-            }
-        }
-        if let Some(transaction) = &mut self.transaction {
-            transaction.has_offsets = true;
+        match self.send_offsets(points, member) {
+            Some(Ok(())) => {}
+            Some(Err(failed)) => return self.judge(failed),
+            None => return Ok(Ended::NotYet),
         }
         if let Err(failed) = self.handle.commit_transaction(CALL) {
             return self.judge(failed);
