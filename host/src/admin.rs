@@ -89,6 +89,10 @@ async fn readiness(Shared(view): Shared<Arc<View>>) -> Response {
                 let failure = status.failure.as_ref().map_or(String::new(), |failure| format!(": {failure}"));
                 waiting.push(format!("{} worker {number}: {}{failure}\n", pipeline.name, status.state.as_str()));
             }
+            if let Some(silent) = status.silent() {
+                let (pipeline, silent) = (&pipeline.name, silent.as_secs());
+                waiting.push(format!("{pipeline} worker {number}: busy with one batch, or stuck, for {silent} s\n"));
+            }
             waiting.extend(held(&status).map(|what| format!("{} worker {number}: {what}\n", pipeline.name)));
             for (lane, silent) in status.lanes.iter().filter_map(|lane| Some((lane, lane.stalled?))) {
                 let (pipeline, partition) = (&pipeline.name, &lane.partition);

@@ -1,6 +1,6 @@
 //! The house keeps its shape: layers, homes of foreign crates, purity of the words, files, and promises that have a scenario.
 //!
-//! The rules are the tables at the top; DESIGN section 2 and STYLE say why. Change a table in the change that needs it.
+//! The rules are the tables at the top; `docs/architecture.md` says why. Change a table in the change that needs it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -117,7 +117,7 @@ const UNSAFE: &[&str] = &["kafka/raw", "wasm/compile", "wasm/component/columns",
 const LINES: usize = 450;
 const TABLES: &[(&str, usize)] = &[("host/src/generate/places.rs", 700)];
 
-/// DESIGN section 4.
+/// What `docs/architecture.md` promises, by word.
 const PROMISES: &[&str] = &["commit", "order", "once", "whole", "keep", "one", "bounds", "closed", "ending"];
 
 /// A source file, by its path from the root of the repository.

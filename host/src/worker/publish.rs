@@ -39,7 +39,7 @@ impl Worker {
             status.records_per_second = counts.records.saturating_sub(status.records) as f64 / seconds;
             status.rows_per_second = counts.rows.saturating_sub(status.rows) as f64 / seconds;
             (status.records, status.rows, status.failed) = (counts.records, counts.rows, counts.failed);
-            status.by_class = counts.by_class;
+            (status.by_class, status.told) = (counts.by_class, Some(Instant::now()));
         });
     }
 

@@ -3,7 +3,7 @@
 use crate::policy::Class;
 use crate::record::{Offset, Partition};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A worker's life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,6 +108,19 @@ pub struct WorkerStatus {
     pub breaker: Option<BreakerStatus>,
     /// Its last failure, where it had one.
     pub failure: Option<String>,
+    /// When it last told of itself, where it has.
+    pub told: Option<Instant>,
+}
+
+/// After so long without a word from a running worker something is wrong.
+const SILENT: Duration = Duration::from_secs(30);
+
+impl WorkerStatus {
+    /// How long it has told nothing of itself, where that is too long: one batch, or one call, has it.
+    pub fn silent(&self) -> Option<Duration> {
+        let silent = self.told.filter(|_| self.state == State::Running)?.elapsed();
+        (silent > SILENT).then_some(silent)
+    }
 }
 
 /// Where a worker publishes, and others read.
@@ -123,5 +136,21 @@ impl StatusBoard {
     /// Changes it in place.
     pub fn update(&self, change: impl FnOnce(&mut WorkerStatus)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_running_worker_that_tells_nothing_is_silent_after_a_while() {
+        let told = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds));
+        let status = |state, seconds| WorkerStatus { state, told: told(seconds), ..WorkerStatus::default() };
+        assert!(status(State::Running, 31).silent().is_some());
+        assert_eq!(status(State::Running, 5).silent(), None);
+        // who joins, waits or drains says so by its state
+        assert_eq!(status(State::Waiting, 31).silent(), None);
+        assert_eq!(WorkerStatus { state: State::Running, ..WorkerStatus::default() }.silent(), None);
     }
 }
