@@ -156,7 +156,8 @@ fn producer_config(options: &Options) -> ClientConfig {
         .set("bootstrap.servers", &options.brokers)
         .set("enable.idempotence", "true")
         .set("acks", "all")
-        .set("linger.ms", "5")
+        // as the host's: with less librdkafka's thread looks in vain again and again while a request is on its way
+        .set("linger.ms", "1000")
         .set("message.timeout.ms", "0")
         .set("partitioner", "murmur2_random");
     config

@@ -4,6 +4,7 @@ use crate::batch::Batch;
 use crate::policy::Class;
 use crate::record::{Partition, Resume, Span};
 use crate::route::Route;
+use std::time::Duration;
 
 pub mod stdout;
 
@@ -49,7 +50,18 @@ pub enum SinkError {
     Fenced(String),
 }
 
-/// A destination. No call blocks.
+/// What the worker has to do besides waiting for its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// More rows are coming: they may wait for each other.
+    Busy,
+    /// Nothing: no record is there to be read.
+    Idle,
+    /// It can do nothing before its rows are durable.
+    Waiting,
+}
+
+/// A destination. No call blocks for longer than about a millisecond.
 pub trait Sink {
     /// Whether another batch may be submitted: false while too many bytes are in flight.
     fn has_room(&self) -> bool;
@@ -66,6 +78,13 @@ pub trait Sink {
         routes: &[Route],
         refused: &mut Vec<Refusal>,
     ) -> Result<(), SinkError>;
+
+    /// Sends rows that wait for others to go with, where it is time to: the slower the worker's pace, the sooner. Gives
+    /// when it wants to be asked again at the latest; `None`: no row waits.
+    fn send(&mut self, pace: Pace) -> Option<Duration> {
+        let _ = pace;
+        None
+    }
 
     /// Tells what became of rows since the last call.
     ///

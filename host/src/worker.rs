@@ -7,7 +7,7 @@ use crate::breaker::Limit;
 use crate::chain::apply::Chain;
 use crate::metrics::WorkerMetrics;
 use crate::record::{Lane, Partition};
-use crate::sink::{Settled, Sink, SinkError};
+use crate::sink::{Pace, Settled, Sink, SinkError};
 use crate::source::{BatchLimit, Event, Messages, Source, SourceError};
 use crate::wake::Wake;
 use handover::Handover;
@@ -214,8 +214,14 @@ impl Worker {
             let idle = matches!(event, Event::Idle | Event::End);
             self.meet(event)?;
             self.settle()?;
+            let pace = match (self.closing, idle && read.is_some()) {
+                (true, _) => Pace::Waiting,
+                (false, true) => Pace::Idle,
+                (false, false) => Pace::Busy,
+            };
+            let send = self.hands.send(pace);
             if idle && !self.resume_postponed()? {
-                self.wake.wait(self.nap());
+                self.wake.wait(send.unwrap_or(NAP).min(self.nap()));
             }
             self.commit_when_due()?;
             self.publish_when_due();
@@ -332,8 +338,15 @@ impl Worker {
                 return Ok(());
             }
             self.source.serve();
-            self.wake.wait(Duration::from_millis(10));
+            self.wait_for_rows();
         }
+    }
+
+    /// Waits a little for what the sinks have to tell.
+    fn wait_for_rows(&mut self) {
+        const LOOK: Duration = Duration::from_millis(10);
+        let send = self.hands.send(Pace::Waiting);
+        self.wake.wait(send.map_or(LOOK, |send| send.min(LOOK)));
     }
 
     /// Takes the sinks' word for what is durable.

@@ -45,7 +45,8 @@ pub(super) fn producer(client: &KafkaClient, transactional_id: Option<&str>) -> 
     let timeout = client.transaction_timeout().as_millis().to_string();
     let defaults = [
         ("partitioner", "murmur2_random".to_owned()),
-        ("linger.ms", "5".to_owned()),
+        // rows that wait are sent by the sink's own pace: see `sink/hurry.rs`
+        ("linger.ms", "1000".to_owned()),
         // our own count of bytes is what bounds it
         ("queue.buffering.max.messages", "0".to_owned()),
         ("queue.buffering.max.kbytes", i32::MAX.to_string()),
@@ -59,6 +60,11 @@ pub(super) fn producer(client: &KafkaClient, transactional_id: Option<&str>) -> 
         owned.extend([("transactional.id", id.to_owned()), ("transaction.timeout.ms", timeout)]);
     }
     self::client(client, &defaults, &owned)
+}
+
+/// Whether the user says how long rows wait for others.
+pub(super) fn has_linger(client: &KafkaClient) -> bool {
+    ["linger.ms", "queue.buffering.max.ms"].iter().any(|name| client.options.contains_key(*name))
 }
 
 /// Any client.

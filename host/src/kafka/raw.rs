@@ -3,11 +3,13 @@
 mod ends;
 mod event;
 mod fetched;
+mod slab;
 mod topic;
 mod transaction;
 
 pub(super) use event::{Delivery, Event, Said};
 pub(super) use fetched::Tap;
+pub(super) use slab::Slab;
 pub(super) use topic::{Row, Topic};
 pub(super) use transaction::{Failed, Sending};
 
@@ -23,8 +25,8 @@ use rdkafka::metadata::Metadata;
 use rdkafka::types::{RDKafka, RDKafkaType};
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// An error as librdkafka tells it.
@@ -53,6 +55,8 @@ pub(super) enum Protocol {
 /// A client of either kind. Whatever belongs to librdkafka's client keeps one of these, since it must be gone first.
 pub(super) struct Handle {
     client: Client<DefaultClientContext>,
+    /// Values of rows that nobody waits for any more, but the client: it is dropped before them.
+    kept: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Handle {
@@ -78,7 +82,13 @@ impl Handle {
             rd::rd_kafka_conf_set_events(native.ptr(), events);
             rd::rd_kafka_conf_set_log_cb(native.ptr(), Some(say_nothing));
         }
-        Ok(Arc::new(Self { client: Client::new(config, native, kind, DefaultClientContext)? }))
+        let client = Client::new(config, native, kind, DefaultClientContext)?;
+        Ok(Arc::new(Self { client, kept: Mutex::default() }))
+    }
+
+    /// Keeps values for as long as the client lives.
+    fn keep(&self, values: Vec<u8>) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(values);
     }
 
     fn rk(&self) -> *mut RDKafka {
@@ -237,6 +247,12 @@ impl Handle {
     /// What ended the client for good, if something did.
     pub(super) fn fatal(&self) -> Option<Error> {
         self.client.fatal_error().map(|(code, text)| Error { code, text })
+    }
+
+    /// Ends all lingering of a producer's rows for so long, or until none is left. Blocks meanwhile.
+    pub(super) fn flush(&self, limit: Duration) {
+        // SAFETY: the client is alive. That rows are left is no failure: their deliveries come as events
+        unsafe { rd::rd_kafka_flush(self.rk(), millis(limit)) };
     }
 
     /// Asks the cluster about one topic or all. Blocks.

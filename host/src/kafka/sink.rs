@@ -12,17 +12,19 @@ use crate::config::{DeadLetter, KafkaSink as Config, Partitioning};
 use crate::policy::Class;
 use crate::record::Span;
 use crate::route::{Route, Routes};
-use crate::sink::{Refusal, Settled, Sink, SinkError, Transactions};
+use crate::sink::{Pace, Refusal, Settled, Sink, SinkError, Transactions};
 use crate::wake::Wake;
+use flight::{Flight, ROW};
+use hurry::Hurry;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use std::sync::Arc;
 use std::time::Duration;
 use transaction::Transaction;
 
+mod flight;
+mod hurry;
 mod transaction;
 
-/// What librdkafka spends on a row besides its bytes.
-const ROW: usize = 128;
 /// How often a full queue is waited for before the producer is given up.
 const FULL: u32 = 100;
 const FULL_WAIT: Duration = Duration::from_millis(50);
@@ -41,6 +43,8 @@ pub struct KafkaSink {
     transaction: Option<Transaction>,
     /// What became known between two calls of `poll`.
     settled: Vec<Settled>,
+    /// None where the user says how long rows wait.
+    hurry: Option<Hurry>,
     health: Health,
     events: Queue,
     bell: Arc<Bell>,
@@ -52,26 +56,11 @@ struct Output {
     topic: Topic,
 }
 
-/// What has been handed to librdkafka and not come back.
-#[derive(Default)]
-struct Flight {
-    /// A span's rows carry its index. Every row comes back exactly once, so an index is reused when all have.
-    spans: Vec<Flying>,
-    free: Vec<usize>,
-    bytes: usize,
-}
-
 /// Delivery reports of one span in a row.
 struct Run {
     index: usize,
     failed: Option<(Code, String)>,
     count: u32,
-}
-
-struct Flying {
-    span: Span,
-    rows: usize,
-    bytes: usize,
 }
 
 impl KafkaSink {
@@ -90,7 +79,8 @@ impl KafkaSink {
         let handle = Handle::producer(&options::producer(&config.client, None))
             .map_err(|error| SinkError::End(format!("kafka sink: {}", refused(error))))?;
         let health = Health::new(&config.client, identity, "sink");
-        Self::make(handle, health, None, routes.names(), dead_letter, config.partition, config.in_flight, wake)
+        let hurry = Hurry::new(&config.client);
+        Self::make(handle, health, hurry, None, routes.names(), dead_letter, config.partition, config.in_flight, wake)
     }
 
     /// Makes a producer whose rows and dead letters are delivered in transactions, together with the offsets of `group`.
@@ -112,8 +102,9 @@ impl KafkaSink {
         let Identity { host, worker, .. } = identity;
         let id = format!("{group}-{host}-{worker}");
         let handle = transaction::producer(&options::producer(&config.client, Some(&id)), &mut health, go_on)?;
-        let transaction = Some(Transaction::new(&config.client));
-        Self::make(handle, health, transaction, routes.names(), dead_letter, config.partition, config.in_flight, wake)
+        let (hurry, transaction) = (Hurry::new(&config.client), Some(Transaction::new(&config.client)));
+        let names = routes.names();
+        Self::make(handle, health, hurry, transaction, names, dead_letter, config.partition, config.in_flight, wake)
     }
 
     /// Makes a producer that has only dead letters to deliver.
@@ -125,13 +116,15 @@ impl KafkaSink {
             .map_err(|error| SinkError::End(format!("kafka sink: {}", refused(error))))?;
         let health = Health::new(&config.client, identity, "sink");
         let (topic, limit) = (Some(config.topic.as_str()), DEAD_LETTERS_IN_FLIGHT);
-        Self::make(handle, health, None, &[], topic, Partitioning::Key, limit, wake)
+        let hurry = Hurry::new(&config.client);
+        Self::make(handle, health, hurry, None, &[], topic, Partitioning::Key, limit, wake)
     }
 
     #[allow(clippy::too_many_arguments)]
     fn make(
         handle: Arc<Handle>,
         health: Health,
+        hurry: Option<Hurry>,
         transaction: Option<Transaction>,
         names: &[String],
         dead_letter: Option<&str>,
@@ -152,6 +145,7 @@ impl KafkaSink {
             flight: Flight::default(),
             transaction,
             settled: Vec::new(),
+            hurry,
             health,
             events: handle.events(bell.clone()),
             bell,
@@ -194,6 +188,8 @@ impl KafkaSink {
 
     // Promise: commit
     fn take_deliveries(&mut self, event: &Event) {
+        // what waits behind them may go now
+        self.hurry.iter_mut().for_each(Hurry::wake);
         // rows come back in runs of one span
         let mut run: Option<Run> = None;
         for Delivery { opaque: index, size, failed } in event.deliveries() {
@@ -228,14 +224,22 @@ impl KafkaSink {
     }
 
     /// Hands one row over, waiting for room in librdkafka's queue when, against all expectation, there is none.
-    fn produce(&mut self, route: Route, row: &Row<'_>, headers: &[(Bytes<'_>, Bytes<'_>)]) -> Result<(), ProduceError> {
+    /// `at`: where in its span's slab the value is.
+    fn produce(
+        &mut self,
+        route: Route,
+        row: &Row<'_>,
+        at: usize,
+        headers: &[(Bytes<'_>, Bytes<'_>)],
+    ) -> Result<(), ProduceError> {
         for _ in 0..FULL {
             let output = match route {
                 Route::DEAD_LETTER => self.dead_letters.as_ref(),
                 Route(index) => self.topics.get(index as usize),
             };
             let Some(output) = output else { return Err(ProduceError::Refused("it has no such route".to_owned())) };
-            let Err(error) = output.topic.produce(row, headers.iter().copied()) else { return Ok(()) };
+            let slab = self.flight.slab(row.opaque).map(|slab| (slab, at));
+            let Err(error) = output.topic.produce(row, slab, headers.iter().copied()) else { return Ok(()) };
             match error.code {
                 Code::QueueFull => self.serve_events(FULL_WAIT),
                 Code::UnknownPartition => {
@@ -284,7 +288,8 @@ impl Sink for KafkaSink {
             return Ok(());
         }
         let before = self.flight.bytes;
-        let index = self.flight.take_off(span);
+        let index = self.flight.take_off(span, &rows.values, &self.handle);
+        let mut at = 0;
         let same = (self.partition == Partitioning::SameAsInput).then_some(rows.partition);
         let mut header_rows = rows.headers.names.iter().zip(rows.headers.values.iter());
         let mut headers = Vec::new();
@@ -296,7 +301,9 @@ impl Sink for KafkaSink {
             let partition = if route == Route::DEAD_LETTER { None } else { same };
             let timestamp = rows.timestamps.get(row).copied().unwrap_or(-1);
             let produced = Row { partition, key, value, timestamp, opaque: index };
-            match self.produce(route, &produced, &headers) {
+            let place = at;
+            at += size(&value);
+            match self.produce(route, &produced, place, &headers) {
                 Ok(()) => {
                     let header = |(name, value): &(Bytes<'_>, Bytes<'_>)| size(name) + size(value);
                     let bytes = ROW + size(&key) + size(&value) + headers.iter().map(header).sum::<usize>();
@@ -320,6 +327,7 @@ impl Sink for KafkaSink {
             transaction.add(self.flight.bytes.saturating_sub(before));
         }
         self.flight.close(index);
+        self.hurry.iter_mut().for_each(Hurry::wake);
         outcome
     }
 
@@ -329,58 +337,16 @@ impl Sink for KafkaSink {
         Ok(self.health.check(&self.handle)?)
     }
 
+    fn send(&mut self, pace: Pace) -> Option<Duration> {
+        let hurry = self.hurry.as_mut().filter(|_| self.flight.bytes > 0)?;
+        hurry.send(pace, &self.handle)
+    }
+
     fn transactions(&mut self) -> Option<&mut dyn Transactions> {
         match self.transaction {
             Some(_) => Some(self),
             None => None,
         }
-    }
-}
-
-impl Flight {
-    fn take_off(&mut self, span: Span) -> usize {
-        // one more than its rows until all are handed over: some may come back before
-        let flying = Flying { span, rows: 1, bytes: 0 };
-        match self.free.pop() {
-            Some(index) => {
-                self.spans[index] = flying;
-                index
-            }
-            None => {
-                self.spans.push(flying);
-                self.spans.len() - 1
-            }
-        }
-    }
-
-    fn fly(&mut self, index: usize, bytes: usize) {
-        self.spans[index].rows += 1;
-        self.spans[index].bytes += bytes;
-        self.bytes += bytes;
-    }
-
-    /// A row is back. What its headers took is only known for the whole span, and comes back with the last.
-    fn unload(&mut self, index: usize, bytes: usize) {
-        let flying = &mut self.spans[index];
-        let bytes = (ROW + bytes).min(flying.bytes);
-        flying.bytes -= bytes;
-        self.bytes -= bytes;
-    }
-
-    /// Rows of a span are settled; with the last of them its index is free.
-    fn land(&mut self, index: usize, count: u32) -> Span {
-        let flying = &mut self.spans[index];
-        flying.rows -= count as usize;
-        if flying.rows == 0 {
-            self.bytes -= flying.bytes;
-            self.free.push(index);
-        }
-        flying.span
-    }
-
-    /// All rows of a span have been handed over.
-    fn close(&mut self, index: usize) {
-        self.land(index, 1);
     }
 }
 

@@ -10,7 +10,7 @@ use crate::policy::{Action, Class, Failure, Next};
 use crate::record::{Lane, Offset};
 use crate::sink::Settled;
 use crate::source::Messages;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What became of a part of a batch.
 pub(super) enum Passed {
@@ -257,7 +257,7 @@ impl Worker {
                 self.reread(lane, true, "the group's protocol, or the end, comes first")?;
                 return Ok(None);
             }
-            self.wake.wait(Duration::from_millis(10));
+            self.wait_for_rows();
         }
     }
 

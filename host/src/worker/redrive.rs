@@ -5,7 +5,6 @@ use crate::record::{Lane, Offset};
 use crate::route::Route;
 use crate::sink::Settled;
 use crate::source::Messages;
-use std::time::Duration;
 
 impl Worker {
     /// Ends by itself once nothing is under way any more, and nothing of a transaction is left to be committed: when that
@@ -71,7 +70,7 @@ impl Worker {
             if self.source.serve() || self.handover.is_ending() {
                 return self.reread(lane, true, "the group's protocol, or the end, comes first");
             }
-            self.wake.wait(Duration::from_millis(10));
+            self.wait_for_rows();
         }
         Ok(())
     }

@@ -8,7 +8,6 @@ use crate::chain::apply::Applied;
 use crate::policy::{Class, Failure};
 use crate::record::{Lane, Offset};
 use crate::sink::Settled;
-use std::time::Duration;
 
 /// How often a step is tried again in a row for reasons that are not its rows.
 const TRIES: u32 = 3;
@@ -124,7 +123,7 @@ impl Worker {
                     self.abort_transaction("the group's protocol, or the end, comes first")?;
                     return Ok(Step::Over);
                 }
-                () => self.wake.wait(Duration::from_millis(10)),
+                () => self.wait_for_rows(),
             }
         }
     }

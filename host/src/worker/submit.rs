@@ -13,10 +13,11 @@ use crate::metrics::WorkerMetrics;
 use crate::policy::{Action, Class, Failure, Next};
 use crate::record::{Lane, Offset, Span};
 use crate::route::Route;
-use crate::sink::{Refusal, Settled, Sink, SinkError};
+use crate::sink::{Pace, Refusal, Settled, Sink, SinkError};
 use crate::source::Messages;
 use std::borrow::Cow;
 use std::ops::Range;
+use std::time::Duration;
 
 /// Records on their way, and what only the worker knows of them.
 pub(super) struct Taken<'a> {
@@ -257,6 +258,13 @@ impl Hands {
             None => Ok(()),
             Some(refusal) => Err(not_lettered(&rows, refusal.row as usize, &refusal.message)),
         }
+    }
+
+    /// Sends rows that wait for others to go with. Gives when to call again at the latest.
+    pub(super) fn send(&mut self, pace: Pace) -> Option<Duration> {
+        let rows = self.sink.send(pace);
+        let letters = self.dead_letters.as_mut().and_then(|dead_letters| dead_letters.send(pace));
+        rows.into_iter().chain(letters).min()
     }
 
     /// Asks the sinks what became of rows and dead letters.

@@ -1,6 +1,6 @@
 //! Produces rows to one topic.
 
-use super::{Error, Handle, take};
+use super::{Error, Handle, Slab, take};
 use crate::batch::Bytes;
 use rdkafka::bindings as rd;
 use rdkafka::error::RDKafkaErrorCode;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// Lets librdkafka's partitioner choose.
 const ANY_PARTITION: i32 = -1;
-/// librdkafka copies key and value.
+/// librdkafka copies the value; it always copies the key.
 const COPY: i32 = 2;
 
 /// A topic of one producer.
@@ -43,10 +43,25 @@ impl Topic {
         Ok(Self { topic: NonNull::new(topic).ok_or_else(failed)?, handle: handle.clone() })
     }
 
-    /// Hands a row over. Key, value and headers are copied; nothing is kept when it fails.
+    /// Hands a row over. Key and headers are copied. So is the value, unless there is a slab that has a copy of it, from the
+    /// given place on: then librdkafka reads it there until the row comes back. Nothing is kept when it fails.
     pub(in crate::kafka) fn produce<'h>(
         &self,
         row: &Row<'_>,
+        slab: Option<(&mut Slab, usize)>,
+        headers: impl ExactSizeIterator<Item = (Bytes<'h>, Bytes<'h>)>,
+    ) -> Result<(), Error> {
+        let Some((slab, at)) = slab else { return self.produce_va(row, row.value, COPY, headers) };
+        self.produce_va(row, slab.part(at, row.value), 0, headers)?;
+        slab.fly();
+        Ok(())
+    }
+
+    fn produce_va<'h>(
+        &self,
+        row: &Row<'_>,
+        value: Bytes<'_>,
+        flags: i32,
         headers: impl ExactSizeIterator<Item = (Bytes<'h>, Bytes<'h>)>,
     ) -> Result<(), Error> {
         use rd::rd_kafka_vtype_t as kind;
@@ -63,8 +78,8 @@ impl Topic {
                 kind::RD_KAFKA_VTYPE_PARTITION,
                 rd::rd_kafka_vu_s__bindgen_ty_1 { i32_: row.partition.unwrap_or(ANY_PARTITION) },
             ),
-            (kind::RD_KAFKA_VTYPE_MSGFLAGS, rd::rd_kafka_vu_s__bindgen_ty_1 { i: COPY }),
-            (kind::RD_KAFKA_VTYPE_VALUE, memory(row.value)),
+            (kind::RD_KAFKA_VTYPE_MSGFLAGS, rd::rd_kafka_vu_s__bindgen_ty_1 { i: flags }),
+            (kind::RD_KAFKA_VTYPE_VALUE, memory(value)),
             (kind::RD_KAFKA_VTYPE_KEY, memory(row.key)),
             // zero is librdkafka's word for the current time
             (kind::RD_KAFKA_VTYPE_TIMESTAMP, rd::rd_kafka_vu_s__bindgen_ty_1 { i64_: row.timestamp.max(0) }),
@@ -77,7 +92,8 @@ impl Topic {
         let parts = parts.map(|(vtype, u)| rd::rd_kafka_vu_t { vtype, u });
         let count = parts.len() - usize::from(headers.is_null());
         // SAFETY: client, topic, bytes and headers are alive, and each part has its type's field; the last one is left
-        // out where there are no headers
+        // out where there are no headers. A value that is not copied lies in a slab, which stays as it is until the row is
+        // back, and outlives the client otherwise
         let outcome = take(unsafe { rd::rd_kafka_produceva(self.handle.rk(), parts.as_ptr(), count) });
         if outcome.is_err() && !headers.is_null() {
             // SAFETY: headers stay ours when producing fails
