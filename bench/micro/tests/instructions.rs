@@ -16,6 +16,9 @@ const RECORDS: u64 = 20_000;
 /// How far a count may be from the committed one, in hundredths.
 const TOLERANCE: f64 = 5.0;
 
+/// Large copies go in steps of a register, as small ones do: valgrind counts `rep movsb` as an instruction for each byte.
+const COPIES: &str = "glibc.cpu.x86_rep_movsb_threshold=1000000000";
+
 /// What there is to do, whatever is wrong.
 const REMEDY: &str =
     "`make instructions` shows what takes them; if it is meant, commit new counts: `make instructions UPDATE=1`";
@@ -85,32 +88,33 @@ fn percent(before: f64, now: f64) -> f64 {
     (now / before - 1.0) * 100.0
 }
 
-/// Runs all workloads under callgrind. Each leaves a file, in the order in which they are told.
+/// Counts every workload, in a process of its own.
 fn count() -> BTreeMap<String, f64> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("instructions");
-    let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).expect("the target folder can be written");
-    let output = Command::new("valgrind")
-        .args(["--quiet", "--tool=callgrind", "--toggle-collect=edgemill_micro::measured"])
-        .arg("--dump-after=edgemill_micro::measured")
-        .arg(format!("--callgrind-out-file={}", folder.join("callgrind.out").display()))
-        .arg(env!("CARGO_BIN_EXE_edgemill-micro"))
-        // beside the folder: compiling under valgrind is slow, and needed once
-        .arg(folder.with_extension("state"))
-        .arg(RECORDS.to_string())
-        .output()
-        .unwrap_or_else(|error| panic!("cannot run valgrind: {error}; install it (`make setup-test`)"));
-    let names = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
-    let mut counts = BTreeMap::new();
-    for (index, name) in names.lines().enumerate() {
-        let file = folder.join(format!("callgrind.out.{}", index + 1));
-        let total = total(&fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display())));
-        fs::rename(&file, folder.join(format!("{name}.callgrind"))).expect("the target folder can be written");
-        counts.insert(name.to_owned(), total as f64 / RECORDS as f64);
-    }
+    // modules are compiled here, where nothing is counted: for the processor that valgrind shows, which is not this machine's
+    let names = valgrind(&["--tool=none"], &folder, &["1"]);
+    let count = |name: &str| {
+        let file = folder.join(name).with_extension("callgrind");
+        let output = format!("--callgrind-out-file={}", file.display());
+        let options = ["--tool=callgrind", "--toggle-collect=edgemill_micro::measured", &output];
+        valgrind(&options, &folder, &[&RECORDS.to_string(), name]);
+        total(&fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display())))
+    };
+    let counts = names.lines().map(|name| (name.to_owned(), count(name) as f64 / RECORDS as f64)).collect();
     println!("by function: callgrind_annotate --inclusive=yes {}/*.callgrind", folder.display());
     counts
+}
+
+/// Runs the workloads under valgrind, and returns the names that it prints.
+fn valgrind(options: &[&str], folder: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new("valgrind");
+    command.arg("--quiet").args(options).arg(env!("CARGO_BIN_EXE_edgemill-micro"));
+    command.arg(folder.join("state")).args(arguments).env("GLIBC_TUNABLES", COPIES);
+    let output = command.output();
+    let output = output.unwrap_or_else(|error| panic!("cannot run valgrind: {error}; `make setup-test` installs it"));
+    assert!(output.status.success(), "{}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("names are text")
 }
 
 /// The sum that a file of callgrind's ends with.
