@@ -10,7 +10,7 @@ const BATCHES: [usize; 3] = [16, 256, 1024];
 
 /// Everything was fetched before, so that no time is spent in waiting; librdkafka's own work of handing messages out, and of
 /// destroying them, is part of it.
-#[divan::bench(args = BATCHES, sample_count = 15, sample_size = 1)]
+#[divan::bench(args = BATCHES, sample_count = 10, sample_size = 1)]
 fn from_librdkafka(bencher: Bencher<'_, '_>, batch: usize) {
     let broker = Broker::start().expect("the embedded broker starts");
     broker.fill().expect("the embedded broker takes flights");

@@ -64,7 +64,7 @@ impl Broker {
         let partition = Partition { topic: TOPIC.to_owned(), number: 0 };
         let tail = Tail::new(&self.client(), &[partition], &wake).map_err(|error| anyhow!(error))?;
         // nobody tells when the last flight is there. Where this is too early, the sample is not the fastest
-        Wake::new()?.wait(Duration::from_millis(150));
+        Wake::new()?.wait(Duration::from_millis(400));
         Ok(tail)
     }
 }
