@@ -8,7 +8,7 @@ target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 export EDGEMILL_CACHE ?= $(CURDIR)/.cache
 export EDGEMILL_MODULES ?= $(target)/modules
 
-.PHONY: help demo test storm bench lint modules kafka rust setup-build setup-test
+.PHONY: help demo test storm bench bench-micro instructions lint modules kafka rust setup-build setup-test
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -27,6 +27,12 @@ storm: test ## run the tests with the scenarios in their long form
 bench: modules setup-test kafka ## measure the host against a native loop that does the same
 	cargo build --profile bench -p edgemill -p edgemill-bench
 	$(target)/release/edgemill-bench
+
+bench-micro: modules ## measure the parts of the data path by themselves; ONLY=ledger for one of them
+	cargo bench -p edgemill-micro --bench parts -- $(ONLY)
+
+instructions: modules setup-test ## count the instructions of a record, as `make test` does; UPDATE=1 commits the counts
+	cargo test -p edgemill-micro --test instructions -- --nocapture
 
 lint: setup-build ## check formatting, lints, licences and sources
 	cargo fmt --check

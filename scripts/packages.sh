@@ -11,6 +11,7 @@ need zlib1g-dev pkg-config --exists zlib
 if [ "${1:-}" = test ]; then
   need default-jre-headless java -version
   need maven command -v mvn
+  need valgrind command -v valgrind
 fi
 [ ${#missing[@]} = 0 ] && exit 0
 

@@ -50,7 +50,10 @@ impl OwnedColumn {
         if self.lengths.len() != expected {
             return Err(format!("{what}: {} lengths for {expected} items", self.lengths.len()));
         }
-        if let Some(length) = self.lengths.iter().find(|length| **length < -1) {
+        // no early end, as below: the compiler looks at many at once
+        if self.lengths.iter().fold(false, |wrong, length| wrong | (*length < -1))
+            && let Some(length) = self.lengths.iter().find(|length| **length < -1)
+        {
             return Err(format!("{what}: a length of {length}"));
         }
         let total = size_of_lengths(&self.lengths);
@@ -166,15 +169,8 @@ impl Outputs {
     // Promise: bounds
     pub fn check(&self, inputs: usize) -> Result<(), String> {
         let outputs = self.origins.len();
-        let mut last = 0;
-        for &origin in &self.origins {
-            if origin < last {
-                return Err(format!("origins: {origin} follows {last}; they must ascend"));
-            }
-            last = origin;
-        }
-        if outputs > 0 && last as usize >= inputs {
-            return Err(format!("origins: {last} in a batch of {inputs} records"));
+        if !self.is_one_to_one(inputs) {
+            self.check_origins(inputs)?;
         }
         if !self.keep.timestamps && self.timestamps.len() != outputs {
             return Err(format!("timestamps: {} for {outputs} outputs", self.timestamps.len()));
@@ -207,6 +203,20 @@ impl Outputs {
         Ok(())
     }
 
+    fn check_origins(&self, inputs: usize) -> Result<(), String> {
+        let mut last = 0;
+        for &origin in &self.origins {
+            if origin < last {
+                return Err(format!("origins: {origin} follows {last}; they must ascend"));
+            }
+            last = origin;
+        }
+        if !self.origins.is_empty() && last as usize >= inputs {
+            return Err(format!("origins: {last} in a batch of {inputs} records"));
+        }
+        Ok(())
+    }
+
     fn check_headers(&self, outputs: usize) -> Result<(), String> {
         let total = self.headers.names.lengths.len();
         if total == 0 && self.headers.counts.is_empty() {
@@ -228,26 +238,26 @@ impl Outputs {
     }
 
     /// The outputs as the next module's, or the sink's, batch. `input` is what the guest was given.
-    pub fn view<'a>(&'a self, input: &Batch<'a>) -> Batch<'a> {
+    pub fn view<'a>(&'a self, input: Batch<'a>) -> Batch<'a> {
         let straight = self.is_one_to_one(input.len());
-        let kept = |column: &Column<'a>| if straight { column.clone() } else { column.pick(&self.origins) };
-        let pick = |numbers: &Cow<'a, [i64]>| match straight {
-            true => numbers.clone(),
+        let kept = |column: Column<'a>| if straight { column } else { column.pick(&self.origins) };
+        let pick = |numbers: Cow<'a, [i64]>| match straight {
+            true => numbers,
             false => self.origins.iter().map(|&origin| numbers[origin as usize]).collect(),
         };
         Batch {
             topic: input.topic,
             partition: input.partition,
-            offsets: pick(&input.offsets),
+            offsets: pick(input.offsets),
             timestamps: match self.keep.timestamps {
-                true => pick(&input.timestamps),
+                true => pick(input.timestamps),
                 false => Cow::Borrowed(&self.timestamps),
             },
-            keys: if self.keep.keys { kept(&input.keys) } else { self.keys.column() },
-            values: if self.keep.values { kept(&input.values) } else { self.values.column() },
+            keys: if self.keep.keys { kept(input.keys) } else { self.keys.column() },
+            values: if self.keep.values { kept(input.values) } else { self.values.column() },
             headers: match (self.keep.headers, straight) {
                 (false, _) => self.headers.headers(),
-                (true, true) => input.headers.clone(),
+                (true, true) => input.headers,
                 (true, false) => input.headers.pick(&self.origins),
             },
         }
@@ -255,13 +265,15 @@ impl Outputs {
 
     /// Whether output i came from input i, for all of `inputs` records.
     pub fn is_one_to_one(&self, inputs: usize) -> bool {
-        self.origins.len() == inputs && self.origins.iter().enumerate().all(|(index, &origin)| index == origin as usize)
+        // without an early end the compiler compares many at once: nearly always all of them are
+        self.origins.len() == inputs
+            && self.origins.iter().zip(0u32..).fold(true, |all, (&origin, index)| all & (origin == index))
     }
 
     /// Appends what a part of a batch gave: `part` is that part, and starts at `start` in the batch.
     /// Writes every column out, so that parts which keep different columns fit together.
     pub fn append<'a>(&mut self, given: &'a Outputs, part: &Batch<'a>, start: u32) {
-        let view = given.view(part);
+        let view = given.view(part.clone());
         self.origins.extend(given.origins.iter().map(|origin| origin + start));
         self.timestamps.extend_from_slice(&view.timestamps);
         self.keys.extend(&view.keys);

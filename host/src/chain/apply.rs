@@ -93,7 +93,7 @@ impl Chain {
             let fallen = stage.run(&rows, go_on)?;
             let outputs: &'a Outputs = &stage.outputs;
             trace.pass(position, outputs, fallen, rows.len(), &self.routes);
-            rows = outputs.view(&rows);
+            rows = outputs.view(rows);
         }
         Ok(trace.end(rows, batch.len()))
     }

@@ -72,7 +72,7 @@ pub(super) fn check(outputs: &Outputs, batch: &Batch<'_>, limit: usize) -> Resul
 
 /// The bytes that outputs keep from origins they repeat. Without repetition they cannot be more than the input.
 fn kept(outputs: &Outputs, batch: &Batch<'_>) -> usize {
-    if outputs.origins.is_sorted_by(|a, b| a < b) {
+    if outputs.is_one_to_one(batch.len()) || outputs.origins.is_sorted_by(|a, b| a < b) {
         return 0;
     }
     let mut kept = 0usize;

@@ -84,19 +84,22 @@ impl<'m> Place<'m> {
                 [lengths, self.bytes(data), data.len() as u32]
             }
             Column::Each(each) => {
-                let size = column.size();
                 let (lengths_at, lengths) = self.take(each.len() * 4);
-                let (data_at, mut data) = self.take(size);
+                let (data_at, mut data) = (self.at, std::mem::take(&mut self.rest));
+                let space = data.len();
                 for (length, item) in lengths.as_chunks_mut().0.iter_mut().zip(each.iter()) {
                     let Some(item) = item else {
                         *length = (-1i32).to_le_bytes();
                         continue;
                     };
                     *length = (item.len() as i32).to_le_bytes();
-                    let (space, rest) = data.split_at_mut(item.len());
-                    space.copy_from_slice(item);
+                    let (here, rest) = data.split_at_mut(item.len());
+                    here.copy_from_slice(item);
                     data = rest;
                 }
+                let size = space - data.len();
+                let padding = padded(size) as usize - size;
+                (self.at, self.rest) = (self.at + (size + padding) as u32, &mut data[padding..]);
                 [lengths_at, data_at, size as u32]
             }
         }

@@ -10,7 +10,7 @@ fn identity_keeps_every_record() {
         let batch = values(&input);
         let outputs = apply(&mut *guest, &batch).unwrap();
         assert_eq!(outputs.origins, [0, 1, 2]);
-        let view = outputs.view(&batch);
+        let view = outputs.view(batch.clone());
         assert_eq!(view.values.iter().collect::<Vec<_>>(), input);
         assert_eq!(view.timestamps, batch.timestamps);
     }
@@ -50,7 +50,7 @@ fn stamp_gives_each_record_its_version() {
     let module = ENGINE.load("stamp", &bytes, &Value::Null, LIMITS).unwrap();
     let batch = values(&[Some(b"one"), None]);
     let outputs = apply(&mut *module.instantiate().unwrap(), &batch).unwrap();
-    let view = outputs.view(&batch);
+    let view = outputs.view(batch.clone());
     assert_eq!(&*view.headers.counts, [1, 1]);
     assert_eq!(view.headers.names.iter().collect::<Vec<_>>(), [Some(&b"version"[..]); 2]);
     assert_eq!(view.headers.values.iter().collect::<Vec<_>>(), [Some(&b"0042"[..]); 2]);

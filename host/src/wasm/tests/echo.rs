@@ -196,7 +196,7 @@ proptest! {
         match apply(&mut *guest("echo-outputs"), &batch) {
             Ok(outputs) => {
                 prop_assert!(outputs.check(3).is_ok());
-                let view = outputs.view(&batch);
+                let view = outputs.view(batch.clone());
                 prop_assert_eq!(view.values.iter().count(), outputs.origins.len());
             }
             Err(fault) => prop_assert!(matches!(fault.class, Class::Output | Class::Trap)),
