@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fs;
 use std::hint::black_box;
 use std::mem;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -35,9 +35,12 @@ pub(crate) struct Options {
     /// Different batches: more than the processor's branch predictor can learn by heart
     #[arg(long, default_value_t = 8)]
     batches: usize,
-    /// Only work whose name has this in it
+    /// Only the lines that begin so, such as "flatten" or "flatten core"; spaces between work and way count as one
     #[arg(long, default_value = "")]
     only: String,
+    /// Folder for the modules' machine code, for whoever wants to look at it
+    #[arg(long)]
+    state: Option<PathBuf>,
 }
 
 /// The records of one batch, and what comes of them.
@@ -217,7 +220,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let (flights, mut lz4) = (Flights::new(1), Lz4::new());
     let data: Vec<Data> =
         (0..options.batches.max(1)).map(|i| Data::new(&flights, &mut lz4, (i * RECORDS) as u64)).collect();
-    let mut runners = runners(options, &Engine::new(None)?, folder.path())?;
+    let mut runners = runners(options, &Engine::new(options.state.as_deref())?, folder.path())?;
     for runner in &mut runners {
         for data in &data {
             let batch = data.batch(runner.work.input(data));
@@ -247,17 +250,19 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 fn runners(options: &Options, engine: &Engine, folder: &Path) -> Result<Vec<Runner>> {
     let mut runners = Vec::new();
     let mut add = |work, name: String, way| runners.push(Runner { work, name, way, shortest: Vec::new() });
+    let wanted = |work: Work, name: &str| format!("{} {name}", work.name()).starts_with(&options.only);
     for work in WORKS {
-        if !work.name().contains(&options.only) {
-            continue;
-        }
         for (name, way) in work.native() {
-            add(work, name.to_owned(), way);
+            if wanted(work, name) {
+                add(work, name.to_owned(), way);
+            }
         }
         for door in ["core", "component"] {
             for (limits, time) in [("", Some(Duration::from_secs(1))), (" without a limit of time", None)] {
-                let limits_on = Limits { memory: 64 << 20, time };
-                add(work, format!("{door}{limits}"), chain(engine, folder, work, door, limits_on)?);
+                let (name, limits) = (format!("{door}{limits}"), Limits { memory: 64 << 20, time });
+                if wanted(work, &name) {
+                    add(work, name, chain(engine, folder, work, door, limits)?);
+                }
             }
         }
     }

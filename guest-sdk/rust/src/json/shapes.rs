@@ -8,8 +8,9 @@
 //! `"airport"` part at the first of these names, each with an alternative to try.
 
 use super::paths::Place;
+use super::index::Index;
 use super::scan;
-use crate::block::{self, Block};
+use crate::block;
 
 /// More shapes than these are not worth comparing.
 const MAX_NODES: usize = 512;
@@ -32,14 +33,16 @@ pub(super) struct Step {
     pub(super) depth: u32,
 }
 
-/// The text before a value, or behind the last one.
+/// The text before a value, or behind the last one. As large as what a processor fetches at once.
+#[repr(align(64))]
 struct Node {
-    /// The text's first two blocks, padded, and which of their bytes count.
-    head: [Block; 2],
-    masks: [u32; 2],
-    /// The whole text.
-    text: (usize, usize),
-    len: usize,
+    /// The text's first bytes, padded.
+    head: [u8; block::PAIR],
+    /// Which of them count, as bits.
+    mask: u32,
+    /// Where the whole text is.
+    start: u32,
+    len: u32,
     /// The depth of the value behind the text; 0 where the text is the record's end.
     depth: u32,
     /// The place of the value behind the text; `NONE` where nobody wants it. At the end: which of `missing` is the shape's.
@@ -58,63 +61,64 @@ pub(super) struct Shapes {
     /// Of each shape the places for which it has no value.
     missing: Vec<Vec<usize>>,
     misses: u32,
+    index: Index,
 }
 
 impl Shapes {
     /// Finds the values of a record whose shape is known. False says nothing of the record, and leaves any places.
     #[inline]
-    pub(super) fn find(&self, record: &[u8], places: &mut [Place]) -> bool {
-        let Some(mut node) = self.nodes.first() else { return false };
-        let mut at = 0;
-        loop {
-            while !self.matches(node, record, at) || node.depth == 0 && at + node.len != record.len() {
-                match self.nodes.get(node.alternative as usize) {
-                    Some(alternative) => node = alternative,
-                    None => return false,
-                }
-            }
-            at += node.len;
-            let Some(next) = self.nodes.get(node.next as usize) else { break };
-            let Some(end) = scan::value(record, at, node.depth) else { return false };
-            if let Some(place) = places.get_mut(node.place as usize) {
-                *place = Place { start: at, end };
-            }
-            (at, node) = (end, next);
-        }
-        if node.depth != 0 {
+    pub(super) fn find(&mut self, record: &[u8], places: &mut [Place]) -> bool {
+        if self.nodes.is_empty() || !self.index.read(record) {
             return false;
         }
-        for &place in &self.missing[node.place as usize] {
+        let Some(shape) = self.walk(record, places) else { return false };
+        for &place in &self.missing[shape] {
             places[place] = Place::default();
         }
         true
     }
 
-    /// Whether the record has the node's text here.
+    /// Follows the record from text to text; returns which of `missing` is its shape's.
     #[inline]
-    fn matches(&self, node: &Node, record: &[u8], at: usize) -> bool {
-        let Some(block) = block::at(record, at) else { return self.matches_short(node, record, at) };
-        if block::differ(block, &node.head[0]) & node.masks[0] != 0 {
-            return false;
+    fn walk(&self, record: &[u8], places: &mut [Place]) -> Option<usize> {
+        let (mut node, mut at) = (self.nodes.first()?, 0);
+        loop {
+            let differ = block::differ_of_pair(self.index.pair(record, at), &node.head) & node.mask;
+            let ends_early = node.depth == 0 && at + node.len as usize != record.len();
+            if differ != 0 || ends_early || node.len as usize > block::PAIR && !self.matches_long(node, record, at) {
+                node = self.nodes.get(node.alternative as usize)?;
+                continue;
+            }
+            at += node.len as usize;
+            let Some(next) = self.nodes.get(node.next as usize) else { break };
+            let end = self.value(record, at, node.depth)?;
+            if let Some(place) = places.get_mut(node.place as usize) {
+                *place = Place { start: at, end };
+            }
+            (at, node) = (end, next);
         }
-        if node.len <= block::SIZE {
-            return true;
-        }
-        let Some(block) = block::at(record, at + block::SIZE) else { return self.matches_short(node, record, at) };
-        if block::differ(block, &node.head[1]) & node.masks[1] != 0 {
-            return false;
-        }
-        node.len <= 2 * block::SIZE || self.matches_short(node, record, at)
+        (node.depth == 0).then_some(node.place as usize)
     }
 
-    /// The same for the last bytes of a record, and for long texts.
+    /// Where the value that begins at `at` ends; `None` where there is no value right there.
+    #[inline]
+    fn value(&self, record: &[u8], at: usize, depth: u32) -> Option<usize> {
+        if *record.get(at)? == b'"' {
+            let end = self.index.stop(at + 1);
+            if *record.get(end)? == b'"' {
+                return Some(end + 1);
+            }
+        }
+        scan::value(record, at, depth)
+    }
+
     #[inline(never)]
-    fn matches_short(&self, node: &Node, record: &[u8], at: usize) -> bool {
+    fn matches_long(&self, node: &Node, record: &[u8], at: usize) -> bool {
         record[at..].starts_with(self.text(node))
     }
 
     fn text(&self, node: &Node) -> &[u8] {
-        &self.text[node.text.0..node.text.1]
+        &self.text[node.start as usize..][..node.len as usize]
     }
 
     /// Keeps the shape of a record that was parsed.
@@ -172,17 +176,16 @@ impl Shapes {
             (None, Some(parent)) => self.nodes[parent].next = new,
             (None, None) => {}
         }
-        let mut head = [[0; block::SIZE]; 2];
-        let len = text.len().min(2 * block::SIZE);
-        head.as_flattened_mut()[..len].copy_from_slice(&text[..len]);
-        let mask = |len: usize| (1 << len.min(block::SIZE)) - 1;
-        let start = self.text.len();
+        let mut head = [0; block::PAIR];
+        let len = text.len().min(block::PAIR);
+        head[..len].copy_from_slice(&text[..len]);
+        let start = self.text.len() as u32;
         self.text.extend_from_slice(text);
         self.nodes.push(Node {
             head,
-            masks: [mask(len), mask(len.saturating_sub(block::SIZE))],
-            text: (start, self.text.len()),
-            len: text.len(),
+            mask: ((1u64 << len) - 1) as u32,
+            start,
+            len: text.len() as u32,
             depth,
             place,
             next: NONE,
