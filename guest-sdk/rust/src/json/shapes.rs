@@ -51,6 +51,8 @@ struct Node {
     next: u32,
     /// What to try where the text is another; `NONE` where nothing is left.
     alternative: u32,
+    /// Whether more than the first bytes has to be looked at.
+    is_long: bool,
 }
 
 /// The tree.
@@ -79,15 +81,16 @@ impl Shapes {
     }
 
     /// Follows the record from text to text; returns which of `missing` is its shape's.
+    ///
+    /// What is rare is in functions of its own, here and in the index: a loop that calls nothing keeps what it works on in
+    /// registers.
     #[inline]
     fn walk(&self, record: &[u8], places: &mut [Place]) -> Option<usize> {
         let (mut node, mut at) = (self.nodes.first()?, 0);
         loop {
             let differ = block::differ_of_pair(self.index.pair(record, at), &node.head) & node.mask;
-            let ends_early = node.depth == 0 && at + node.len as usize != record.len();
-            if differ != 0 || ends_early || node.len as usize > block::PAIR && !self.matches_long(node, record, at) {
-                node = self.nodes.get(node.alternative as usize)?;
-                continue;
+            if differ != 0 || node.is_long {
+                node = self.alternative(node, record, at)?;
             }
             at += node.len as usize;
             let Some(next) = self.nodes.get(node.next as usize) else { break };
@@ -97,24 +100,40 @@ impl Shapes {
             }
             (at, node) = (end, next);
         }
-        (node.depth == 0).then_some(node.place as usize)
+        (node.depth == 0 && at == record.len()).then_some(node.place as usize)
+    }
+
+    /// The first node from `node` on, over its alternatives, that fits.
+    #[inline(never)]
+    fn alternative<'s>(&'s self, mut node: &'s Node, record: &[u8], at: usize) -> Option<&'s Node> {
+        loop {
+            let differ = block::differ_of_pair(self.index.pair(record, at), &node.head) & node.mask;
+            if differ == 0 && (!node.is_long || self.is_at(node, record, at)) {
+                return Some(node);
+            }
+            node = self.nodes.get(node.alternative as usize)?;
+        }
     }
 
     /// Where the value that begins at `at` ends; `None` where there is no value right there.
     #[inline]
     fn value(&self, record: &[u8], at: usize, depth: u32) -> Option<usize> {
-        if *record.get(at)? == b'"' {
+        let first = *record.get(at)?;
+        if first == b'"' {
             let end = self.index.stop(at + 1);
             if *record.get(end)? == b'"' {
                 return Some(end + 1);
             }
+        } else if first == b'n' && record[at..].first_chunk() == Some(b"null") {
+            return Some(at + 4);
         }
         scan::value(record, at, depth)
     }
 
-    #[inline(never)]
-    fn matches_long(&self, node: &Node, record: &[u8], at: usize) -> bool {
-        record[at..].starts_with(self.text(node))
+    /// Whether the whole text is there, and at the end of a record nothing else.
+    fn is_at(&self, node: &Node, record: &[u8], at: usize) -> bool {
+        let rest = record.get(at..).and_then(|rest| rest.strip_prefix(self.text(node)));
+        rest.is_some_and(|rest| node.depth > 0 || rest.is_empty())
     }
 
     fn text(&self, node: &Node) -> &[u8] {
@@ -183,13 +202,15 @@ impl Shapes {
         self.text.extend_from_slice(text);
         self.nodes.push(Node {
             head,
-            mask: ((1u64 << len) - 1) as u32,
+            // Behind a record's end the index has zeros, which no JSON has.
+            mask: if depth == 0 { u32::MAX } else { ((1u64 << len) - 1) as u32 },
             start,
             len: text.len() as u32,
             depth,
             place,
             next: NONE,
             alternative: NONE,
+            is_long: text.len() > block::PAIR,
         });
         Some(new as usize)
     }
