@@ -124,6 +124,8 @@ impl Shapes {
             if *record.get(end)? == b'"' {
                 return Some(end + 1);
             }
+        } else if first.is_ascii_digit() {
+            return scan::number(record, at).ok();
         } else if first == b'n' && record[at..].first_chunk() == Some(b"null") {
             return Some(at + 4);
         }
