@@ -29,7 +29,7 @@ impl Default for Tail {
 
 impl Index {
     /// Reads a record. False where it is not UTF-8.
-    #[inline]
+    #[inline(never)]
     pub(super) fn read(&mut self, record: &[u8]) -> bool {
         let words = record.len() / block::CHUNK + 2;
         if self.stops.len() < words * 8 {

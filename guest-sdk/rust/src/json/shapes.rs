@@ -84,7 +84,7 @@ impl Shapes {
     ///
     /// What is rare is in functions of its own, here and in the index: a loop that calls nothing keeps what it works on in
     /// registers.
-    #[inline]
+    #[inline(never)]
     fn walk(&self, record: &[u8], places: &mut [Place]) -> Option<usize> {
         let (mut node, mut at) = (self.nodes.first()?, 0);
         loop {
