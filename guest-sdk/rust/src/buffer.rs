@@ -342,3 +342,62 @@ impl fmt::Write for Buffer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_appends_the_same_bytes() {
+        let whole: Vec<u8> = (0..=255).cycle().take(300).collect();
+        for len in 0..200 {
+            for start in [0, 1, 99, 300 - len] {
+                let end = start + len;
+                if end > whole.len() {
+                    continue;
+                }
+                for name in [&b""[..], b",\"name\":", &[b'n'; WIDE], &[b'n'; WIDE + 1]] {
+                    let piece = Piece::new(name);
+                    let wanted = [b"before", name, &whole[start..end], b"!"].concat();
+                    let (mut apart, mut together) = (Buffer::default(), Buffer::default());
+                    apart.extend(b"before");
+                    together.extend_short(b"before");
+                    apart.push_piece(&piece);
+                    apart.extend_from(&whole, start, end);
+                    let mut cursor = together.cursor(1);
+                    let pushed = cursor.push(&piece, &whole, start, end);
+                    assert_eq!(pushed, name.len() <= WIDE && len <= 2 * WIDE, "{len} bytes behind {}", name.len());
+                    let written = cursor.len();
+                    together.advance(written);
+                    if !pushed {
+                        together.push_piece(&piece);
+                        together.extend_from(&whole, start, end);
+                    }
+                    apart.push(b'!');
+                    together.push(b'!');
+                    assert_eq!(apart.written(), wanted);
+                    assert_eq!(together.written(), wanted);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_cursor_stops_where_the_memory_ends() {
+        let mut buffer = Buffer::default();
+        let piece = Piece::new(b"0123456789");
+        let mut cursor = buffer.cursor(100);
+        let mut pushed = 0;
+        while cursor.push_piece(&piece) {
+            pushed += 10;
+        }
+        let mut wide = pushed;
+        assert!(!cursor.push(&piece, b"", 0, 0));
+        while cursor.push(&piece, b"0123456789", 5, 3) {
+            wide += 1;
+        }
+        assert_eq!((cursor.len(), wide), (pushed, pushed));
+        buffer.advance(pushed);
+        assert_eq!(buffer.len(), pushed);
+    }
+}

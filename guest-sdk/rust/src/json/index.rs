@@ -126,3 +126,45 @@ fn utf8(chunk: &Chunk, before: u32, carry: &mut u64) -> bool {
     *carry = leads >> 63 | leads_of_three >> 62;
     kinds.continued >> before == wanted
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Index, block};
+    use proptest::prelude::*;
+
+    /// Bytes that are mostly text, of all lengths of characters, and sometimes broken.
+    fn bytes() -> impl Strategy<Value = Vec<u8>> {
+        let text = "[ a-z\"\\\\\n\u{7f}é\u{7ff}\u{800}क€\u{d7ff}\u{e000}\u{ffff}\u{10000}😀\u{10ffff}]{0,90}";
+        let broken = prop_oneof![4 => Just(None), 1 => any::<(prop::sample::Index, u8)>().prop_map(Some)];
+        let plain = prop_oneof![Just(""), Just("x"), Just(" sixty-four bytes of nothing else, so that a chunk is plain text  ")];
+        (text, plain, text, broken).prop_map(|(first, plain, last, broken)| {
+            let mut bytes = [first.as_bytes(), plain.as_bytes(), last.as_bytes()].concat();
+            if let Some((at, byte)) = broken
+                && !bytes.is_empty()
+            {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            bytes
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn everything_is_found_where_a_plain_search_finds_it(records in prop::collection::vec(bytes(), 1..4)) {
+            let mut index = Index::default();
+            for record in records {
+                prop_assert_eq!(index.read(&record), std::str::from_utf8(&record).is_ok());
+                for at in 0..=record.len() {
+                    let stop = |byte: &u8| matches!(byte, 0..0x20 | b'"' | b'\\');
+                    let wanted = record[at..].iter().position(stop).map_or(record.len(), |more| at + more);
+                    prop_assert_eq!(index.stop(at).min(record.len()), wanted);
+                    let mut pair = record[at..].to_vec();
+                    pair.resize(pair.len().max(block::PAIR), 0);
+                    prop_assert_eq!(index.pair(&record, at).as_slice(), &pair[..block::PAIR]);
+                }
+            }
+        }
+    }
+}
