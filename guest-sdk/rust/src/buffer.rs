@@ -230,7 +230,8 @@ impl Cursor<'_> {
     /// because there is no room or too much to copy: then nothing was appended.
     #[inline(always)]
     pub fn push(&mut self, piece: &Piece, whole: &[u8], start: usize, end: usize) -> bool {
-        let Some(room) = self.room.get_mut(self.at..).and_then(|room| room.first_chunk_mut::<{ WIDE + WIDE + WIDE }>()) else {
+        let Some(room) = self.room.get_mut(self.at..).and_then(|room| room.first_chunk_mut::<{ WIDE + WIDE + WIDE }>())
+        else {
             return false;
         };
         let len = end.wrapping_sub(start);
@@ -241,7 +242,9 @@ impl Cursor<'_> {
         if let Some(to) = room.first_chunk_mut() {
             block::copy(&piece.short, to);
         }
-        let Some(to) = room.get_mut(piece.len..).and_then(|to| to.first_chunk_mut::<{ 2 * WIDE }>()) else { return false };
+        let Some(to) = room.get_mut(piece.len..).and_then(|to| to.first_chunk_mut::<{ 2 * WIDE }>()) else {
+            return false;
+        };
         match (from.first_chunk(), to.first_chunk_mut()) {
             (Some(from), Some(to)) if len <= WIDE => block::copy(from, to),
             _ => copy_long(from, to, len),

@@ -136,7 +136,11 @@ mod tests {
     fn bytes() -> impl Strategy<Value = Vec<u8>> {
         let text = "[ a-z\"\\\\\n\u{7f}é\u{7ff}\u{800}क€\u{d7ff}\u{e000}\u{ffff}\u{10000}😀\u{10ffff}]{0,90}";
         let broken = prop_oneof![4 => Just(None), 1 => any::<(prop::sample::Index, u8)>().prop_map(Some)];
-        let plain = prop_oneof![Just(""), Just("x"), Just(" sixty-four bytes of nothing else, so that a chunk is plain text  ")];
+        let plain = prop_oneof![
+            Just(""),
+            Just("x"),
+            Just(" sixty-four bytes of nothing else, so that a chunk is plain text  ")
+        ];
         (text, plain, text, broken).prop_map(|(first, plain, last, broken)| {
             let mut bytes = [first.as_bytes(), plain.as_bytes(), last.as_bytes()].concat();
             if let Some((at, byte)) = broken

@@ -7,8 +7,8 @@
 //! Shapes are kept as a tree, in which those that begin alike share their beginning: flights with `"Airport"` and with
 //! `"airport"` part at the first of these names, each with an alternative to try.
 
-use super::paths::Place;
 use super::index::Index;
+use super::paths::Place;
 use super::scan;
 use crate::block;
 
