@@ -2,6 +2,7 @@
 //! of its own whose output is checked before it counts. `make bench` runs it.
 
 mod digest;
+mod guest;
 mod input;
 mod measure;
 mod murmur2;
@@ -36,6 +37,8 @@ struct Cli {
 enum Command {
     /// Run one native loop until it is asked to stop
     Native(native::Options),
+    /// Compare guests with native code in this process, without a broker
+    Guest(guest::Options),
 }
 
 #[derive(Debug, Args)]
@@ -79,6 +82,7 @@ fn main() -> Result<()> {
     let cli = Cli::parse();
     match &cli.command {
         Some(Command::Native(options)) => native::run(options),
+        Some(Command::Guest(options)) => guest::run(options),
         None => compare(&cli.compare),
     }
 }

@@ -7,7 +7,7 @@
 mod batch;
 mod delivery;
 mod flatten;
-mod lz4;
+pub(crate) mod lz4;
 mod safe;
 mod step;
 
@@ -22,7 +22,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Serialize;
 
-use step::Step;
+pub(crate) use step::Step;
 
 /// How often offsets are committed.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);

@@ -3,32 +3,32 @@
 
 use std::borrow::Cow;
 use std::io::{self, Write};
+use std::ops::Range;
 
-use anyhow::{Context, Result, ensure};
-use edgemill_guest::Buffer;
-use edgemill_guest::json::Paths;
+use anyhow::{Context, Result, bail};
+use edgemill_guest::json::{Paths, plain_number};
+use edgemill_guest::{Buffer, Piece};
 use serde::{Deserialize, Serialize};
 
-/// What comes before each field of the flat record, beginning with the comma; behind the last is room for block copies.
-const PREFIXES: &[u8] = b",\"_id\":,\"airline\":,\"stops\":,\"price\":\
-,\"origin_airport\":,\"origin_iata\":,\"origin_icao\":,\"origin_loc_city\":,\"origin_loc_state\":,\"origin_loc_country\":\
-,\"destination_airport\":,\"destination_iata\":,\"destination_icao\":,\"destination_loc_city\":,\"destination_loc_state\":\
-,\"destination_loc_country\":                ";
-
-/// Where each of them begins and ends.
-const PREFIX: [(usize, usize); 16] = {
-    let mut spans = [(0, 0); 16];
-    let (mut field, mut start, mut at) = (0, 0, 0);
-    while field < 16 {
-        if PREFIXES[at] == b':' {
-            spans[field] = (start, at + 1);
-            start = at + 1;
-            field += 1;
-        }
-        at += 1;
-    }
-    spans
-};
+/// The names of the flat record's fields.
+const NAMES: [&str; 16] = [
+    "_id",
+    "airline",
+    "stops",
+    "price",
+    "origin_airport",
+    "origin_iata",
+    "origin_icao",
+    "origin_loc_city",
+    "origin_loc_state",
+    "origin_loc_country",
+    "destination_airport",
+    "destination_iata",
+    "destination_icao",
+    "destination_loc_city",
+    "destination_loc_state",
+    "destination_loc_country",
+];
 
 /// Where each of them comes from.
 const PATHS: [&[&str]; 16] = [
@@ -52,10 +52,17 @@ const PATHS: [&[&str]; 16] = [
 
 const PRICE: usize = 3;
 
+/// With room for block copies.
+const NULL: &[u8] = b"null                            ";
+
 /// Flattens with the guests' own search for paths, compiled natively: all of the record is checked as JSON. What is around
 /// it knows the flights' schema when it is compiled, where the guest reads it as configuration.
 pub(super) struct Scanner {
     paths: Paths,
+    /// What comes before each field, beginning with the comma.
+    prefixes: [Piece; 16],
+    /// What a price of none, one or two decimals lacks.
+    cents: [Piece; 3],
 }
 
 impl Scanner {
@@ -65,21 +72,38 @@ impl Scanner {
             let place = paths.add(path).expect("no path of the flights leads through another");
             assert_eq!(place, field, "places are numbered in order");
         }
-        Self { paths }
+        Self {
+            paths,
+            prefixes: NAMES.map(|name| Piece::new(format!(",\"{name}\":").as_bytes())),
+            cents: [Piece::new(b".00"), Piece::new(b"0"), Piece::new(b"")],
+        }
     }
 
     /// Puts a flat flight behind what the buffer holds, which is nothing.
     #[inline]
     pub(super) fn flatten(&mut self, record: &[u8], out: &mut Buffer) -> Result<()> {
         let places = self.paths.find(record).context("flattening a flight")?;
-        for (field, (place, &prefix)) in places.iter().zip(&PREFIX).enumerate() {
-            out.extend_from(PREFIXES, prefix.0, prefix.1);
-            match place.range().filter(|value| record[value.start] != b'n') {
-                None => out.push_str("null"),
-                Some(value) if field == PRICE => price(&record[value], out)?,
-                Some(value) => out.extend_from(record, value.start, value.end),
+        let mut cursor = out.cursor(record.len());
+        for (field, (place, prefix)) in places.iter().zip(&self.prefixes).enumerate() {
+            let value = place.range().filter(|value| record[value.start] != b'n');
+            let written = match &value {
+                None => cursor.push(prefix, NULL, 0, 4),
+                Some(value) => cursor.push(prefix, record, value.start, value.end),
+            };
+            if !written {
+                // The value is long, or the memory full.
+                let len = cursor.len();
+                out.advance(len);
+                out.push_piece(prefix);
+                out.extend(value.as_ref().map_or(b"null", |value| &record[value.clone()]));
+                cursor = out.cursor(record.len());
+            }
+            if let (Some(value), PRICE) = (value, field) {
+                cursor.push_piece(&self.cents[decimals(record, value)?]);
             }
         }
+        let len = cursor.len();
+        out.advance(len);
         if let [first, ..] = out.written_mut() {
             *first = b'{';
         }
@@ -88,22 +112,13 @@ impl Scanner {
     }
 }
 
-/// Writes a number with two decimals. The flights have no exponents, and no more decimals.
+/// How many decimals a price has: two at most. The flights' have no exponents.
 #[inline]
-fn price(number: &[u8], out: &mut Buffer) -> Result<()> {
-    let point = number.iter().position(|&byte| byte == b'.');
-    let decimals = point.map_or(0, |at| number.len() - at - 1);
-    ensure!(
-        decimals <= 2 && number[0].is_ascii_digit() && !number.contains(&b'e') && !number.contains(&b'E'),
-        "a price that is no decimal of scale 2"
-    );
-    out.extend(number);
-    out.extend(match (point, decimals) {
-        (None, _) => b".00",
-        (_, 1) => b"0",
-        _ => b"",
-    });
-    Ok(())
+fn decimals(record: &[u8], value: Range<usize>) -> Result<usize> {
+    match plain_number(record, value.start) {
+        Some((len, decimals @ 0..=2)) if len == value.len() && record[value.start] != b'-' => Ok(decimals),
+        _ => bail!("a price that is no decimal of scale 2"),
+    }
 }
 
 #[derive(Deserialize)]

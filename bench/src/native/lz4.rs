@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 const MAX: usize = 64 << 20;
 
 /// Decompresses a frame into the buffer, which only grows, so that it is not cleared for each message.
-pub(super) fn decompress<'a>(frame: &[u8], out: &'a mut Vec<u8>) -> Result<&'a [u8]> {
+pub(crate) fn decompress<'a>(frame: &[u8], out: &'a mut Vec<u8>) -> Result<&'a [u8]> {
     if let Some((blocks, block_size)) = header(frame)? {
         let len = plain(blocks, block_size, out)?;
         return Ok(&out[..len]);

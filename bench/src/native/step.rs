@@ -6,7 +6,7 @@ use edgemill_guest::Buffer;
 use super::{Code, Job, flatten, lz4};
 
 /// A job with its buffers.
-pub(super) struct Step {
+pub(crate) struct Step {
     job: Job,
     code: Code,
     plain: Vec<u8>,
@@ -16,7 +16,7 @@ pub(super) struct Step {
 }
 
 impl Step {
-    pub(super) fn new(job: Job, code: Code) -> Self {
+    pub(crate) fn new(job: Job, code: Code) -> Self {
         Self {
             job,
             code,
@@ -29,7 +29,7 @@ impl Step {
 
     /// Makes the output's value. A damaged record ends the loop: there are none.
     #[inline]
-    pub(super) fn apply<'a>(&'a mut self, value: &'a [u8]) -> Result<&'a [u8]> {
+    pub(crate) fn apply<'a>(&'a mut self, value: &'a [u8]) -> Result<&'a [u8]> {
         let plain = match self.job {
             Job::Identity => return Ok(value),
             Job::Flatten => value,

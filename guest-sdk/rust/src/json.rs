@@ -23,6 +23,7 @@
 //! assert_eq!(price(br#"{"id":["a"],"price":12.50}"#), Ok(Some(&b"12.50"[..])));
 //! ```
 
+mod index;
 mod paths;
 mod scan;
 mod shapes;

@@ -33,7 +33,7 @@ mod reject;
 pub mod testing;
 mod transform;
 
-pub use buffer::{Buffer, Piece};
+pub use buffer::{Buffer, Cursor, Piece};
 pub use outputs::{Field, Output, Outputs, ValueWriter};
 pub use record::{Header, Headers, Record};
 pub use reject::Reject;

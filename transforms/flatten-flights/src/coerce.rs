@@ -25,7 +25,7 @@ impl From<Misfit> for Mismatch {
 }
 
 /// Appends `record[at]`, a checked JSON value that is not null, as a field of this type.
-#[inline]
+#[inline(never)]
 pub(crate) fn write(kind: Kind, record: &[u8], at: Range<usize>, out: &mut Buffer) -> Result<(), Mismatch> {
     let value = &record[at.clone()];
     let first = value[0];
@@ -47,7 +47,6 @@ pub(crate) fn write(kind: Kind, record: &[u8], at: Range<usize>, out: &mut Buffe
     }
 }
 
-#[inline]
 fn number(
     record: &[u8],
     at: Range<usize>,

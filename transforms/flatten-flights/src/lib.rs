@@ -6,11 +6,10 @@ mod schema;
 
 use coerce::Mismatch;
 use edgemill_guest::json::{Paths, Place};
-use edgemill_guest::{Buffer, Outputs, Record, Reject, Result, Transform, export};
+use edgemill_guest::{Buffer, Cursor, Outputs, Record, Reject, Result, Transform, export};
 use number::Misfit;
 pub use schema::Config;
-use schema::{Field, Kind, OnMissing, Schema};
-use std::ops::Range;
+use schema::{Field, Kind, Schema};
 
 /// The transform, made from its schema.
 pub struct Flatten {
@@ -38,19 +37,20 @@ impl Transform for Flatten {
 
 impl Schema {
     /// Writes the flat record.
-    #[inline]
+    #[inline(never)]
     fn write(&self, record: &[u8], places: &[Place], out: &mut Buffer) -> Result {
+        let mut cursor = out.cursor(record.len());
         for field in &self.fields {
             let place = places[field.place];
-            match place.range() {
-                Some(value) if field.kind == Kind::String && record[value.start] == b'"' => {
-                    out.push_piece(&field.prefix);
-                    out.extend_from(record, value.start, value.end);
-                }
-                Some(value) if record[value.start] != b'n' => write(field, record, value, out)?,
-                _ => self.write_missing(field, place, out)?,
+            if !push(field, record, place, &mut cursor) {
+                let len = cursor.len();
+                out.advance(len);
+                write(field, record, place, out)?;
+                cursor = out.cursor(record.len());
             }
         }
+        let len = cursor.len();
+        out.advance(len);
         // Every field begins with a comma: the first one's becomes the brace.
         match out.written_mut() {
             [first, ..] => *first = b'{',
@@ -59,27 +59,40 @@ impl Schema {
         out.push(b'}');
         Ok(())
     }
+}
 
-    /// Writes a field for which the record has no value, or null.
-    #[inline(never)]
-    fn write_missing(&self, field: &Field, place: Place, out: &mut Buffer) -> Result {
-        if place.is_blocked() {
-            return Err(above(field));
+/// Writes a field where that is simple, as it nearly always is; false where it is not.
+#[inline(always)]
+fn push(field: &Field, record: &[u8], place: Place, cursor: &mut Cursor<'_>) -> bool {
+    let Some(value) = place.range() else { return false };
+    match record.get(value.start) {
+        Some(b'"') if field.kind == Kind::String => cursor.push(&field.prefix, record, value.start, value.end),
+        Some(b'n') => field.null.as_ref().is_some_and(|null| cursor.push_piece(null)),
+        Some(b'0'..=b'9') => {
+            let Some(zeros) = field.scale.and_then(|scale| number::zeros(record, value.clone(), scale)) else {
+                return false;
+            };
+            cursor.push(&field.prefix, record, value.start, value.end)
+                && (zeros.is_empty() || cursor.push(&field.nothing, number::ZEROS, zeros.start, zeros.end))
         }
-        if field.id || self.on_missing == OnMissing::Reject {
-            return Err(missing(field));
-        }
-        if self.on_missing == OnMissing::Null {
-            out.push_piece(&field.prefix);
-            out.push_str("null");
-        }
-        Ok(())
+        _ => false,
     }
 }
 
-/// Writes a field that is more than text to be copied.
+/// Writes any field.
 #[inline(never)]
-fn write(field: &Field, record: &[u8], value: Range<usize>, out: &mut Buffer) -> Result {
+fn write(field: &Field, record: &[u8], place: Place, out: &mut Buffer) -> Result {
+    let value = place.range().filter(|value| record[value.start] != b'n');
+    let Some(value) = value else {
+        return match &field.null {
+            _ if place.is_blocked() => Err(above(field)),
+            Some(null) => {
+                out.push_piece(null);
+                Ok(())
+            }
+            None => Err(missing(field)),
+        };
+    };
     out.push_piece(&field.prefix);
     let first = record[value.start];
     match coerce::write(field.kind, record, value, out) {

@@ -3,6 +3,9 @@
 use edgemill_guest::{Buffer, json};
 use std::ops::Range;
 
+/// A point, more zeros than any scale has, and room for block copies.
+pub(crate) const ZEROS: &[u8] = b".00000000000000000000000000000000000000000000000000000000000000000";
+
 /// Why a number does not fit a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Misfit {
@@ -30,23 +33,25 @@ pub(crate) fn write(number: &[u8], scale: u8, least: i128, most: i128, out: &mut
     Ok(())
 }
 
-/// Writes the number `text[start..end]` where it needs nothing but zeros behind it; false where it needs more, having
-/// written nothing.
+/// Which of [`ZEROS`] the number `text[start..end]` needs behind it and is then written; `None` where it needs more than that.
 #[inline]
-pub(crate) fn write_plain(text: &[u8], Range { start, end }: Range<usize>, scale: u8, out: &mut Buffer) -> bool {
+pub(crate) fn zeros(text: &[u8], Range { start, end }: Range<usize>, scale: u8) -> Option<Range<usize>> {
     let scale = usize::from(scale);
-    let Some((len, part)) = json::plain_number(text, start) else { return false };
-    let whole = len - part;
+    let (len, part) = json::plain_number(text, start)?;
     // So few digits are within the bounds of every type.
     let zero = text[start] == b'-' && text[start + 1] == b'0';
-    if len != end - start || part > scale || whole + scale > 18 || zero {
-        return false;
+    if len != end - start || part > scale || len - part + scale > 18 || zero {
+        return None;
     }
-    out.extend_from(text, start, end);
-    if part < scale {
-        let zeros = b".00000000000000000";
-        out.extend(&zeros[if part == 0 { 0 } else { part + 1 }..=scale]);
-    }
+    let from = if part == 0 { 0 } else { part + 1 };
+    Some(if part < scale { from..scale + 1 } else { 0..0 })
+}
+
+/// Writes such a number; false where it is none, having written nothing.
+pub(crate) fn write_plain(text: &[u8], at: Range<usize>, scale: u8, out: &mut Buffer) -> bool {
+    let Some(zeros) = zeros(text, at.clone(), scale) else { return false };
+    out.extend_from(text, at.start, at.end);
+    out.extend_from(ZEROS, zeros.start, zeros.end);
     true
 }
 

@@ -111,10 +111,14 @@ pub(crate) struct Field {
     pub kind: Kind,
     /// Which of the record's places it is written from.
     pub place: usize,
+    /// How many digits it has behind the point, where it is a number.
+    pub scale: Option<u8>,
     /// What stands before its value: `,"name":`.
     pub prefix: Piece,
-    /// Whether it is the record's `_id`, which cannot be missing.
-    pub id: bool,
+    /// The whole of it where the record has null; none where that is refused.
+    pub null: Option<Piece>,
+    /// Nothing: what stands before the zeros of a number.
+    pub nothing: Piece,
 }
 
 /// The compiled configuration.
@@ -154,7 +158,17 @@ impl Schema {
         let quoted = serde_json::to_string(&name).map_err(|error| error.to_string())?;
         let prefix = Piece::new(format!(",{quoted}:").as_bytes());
         let id = name == "_id";
-        self.fields.push(Field { name, kind, place, prefix, id });
+        let null = match self.on_missing {
+            OnMissing::Null if !id => Some(Piece::new(format!(",{quoted}:null").as_bytes())),
+            OnMissing::Omit if !id => Some(Piece::new(b"")),
+            _ => None,
+        };
+        let scale = match kind {
+            Kind::Int | Kind::Id => Some(0),
+            Kind::Decimal(scale) => Some(scale),
+            _ => None,
+        };
+        self.fields.push(Field { name, kind, place, scale, prefix, null, nothing: Piece::new(b"") });
         Ok(())
     }
 }

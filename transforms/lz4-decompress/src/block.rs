@@ -24,12 +24,11 @@ pub(crate) fn decode(input: &[u8], out: &mut [u8], mut at: usize, low: usize, li
         if literals > limit - at {
             return Err(Damage::Size);
         }
-        match (input.get(from..from + WIDE), out.get_mut(at..at + WIDE)) {
-            (Some(source), Some(target)) if literals <= WIDE => target.copy_from_slice(source),
-            _ => {
-                let source = input.get(from..from + literals).ok_or(Damage::Block)?;
-                out[at..at + literals].copy_from_slice(source);
-            }
+        if !(literals <= WIDE && copy_blocks::<WIDE>(input, from, out, at)
+            || literals <= 4 * WIDE && copy_blocks::<{ 4 * WIDE }>(input, from, out, at))
+        {
+            let source = input.get(from..from + literals).ok_or(Damage::Block)?;
+            out[at..at + literals].copy_from_slice(source);
         }
         from += literals;
         at += literals;
@@ -53,6 +52,17 @@ pub(crate) fn decode(input: &[u8], out: &mut [u8], mut at: usize, low: usize, li
         repeat(out, at, offset, length);
         at += length;
     }
+}
+
+/// Copies N bytes; false where one of the two has not as many.
+#[inline]
+fn copy_blocks<const N: usize>(input: &[u8], from: usize, out: &mut [u8], at: usize) -> bool {
+    let Some(source) = input.get(from..).and_then(|from| from.first_chunk::<N>()) else { return false };
+    let Some(target) = out.get_mut(at..).and_then(|to| to.first_chunk_mut::<N>()) else { return false };
+    for (target, source) in target.as_chunks_mut::<WIDE>().0.iter_mut().zip(source.as_chunks::<WIDE>().0) {
+        *target = *source;
+    }
+    true
 }
 
 /// The bytes that lengthen a length: all but the last are 255.

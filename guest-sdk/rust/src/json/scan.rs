@@ -102,7 +102,7 @@ fn digits(input: &[u8], start: usize) -> Result<usize, Error> {
 }
 
 /// Where the value that begins at `at` ends, in `depth` objects and arrays; `None` where there is no value right there.
-#[inline]
+#[inline(never)]
 pub(super) fn value(input: &[u8], at: usize, depth: u32) -> Option<usize> {
     match input.get(at)? {
         b'"' => Some(string(input, at + 1).ok()?.0 + 1),

@@ -7,9 +7,10 @@
 //! Shapes are kept as a tree, in which those that begin alike share their beginning: flights with `"Airport"` and with
 //! `"airport"` part at the first of these names, each with an alternative to try.
 
+use super::index::Index;
 use super::paths::Place;
 use super::scan;
-use crate::block::{self, Block};
+use crate::block;
 
 /// More shapes than these are not worth comparing.
 const MAX_NODES: usize = 512;
@@ -32,14 +33,16 @@ pub(super) struct Step {
     pub(super) depth: u32,
 }
 
-/// The text before a value, or behind the last one.
+/// The text before a value, or behind the last one. As large as what a processor fetches at once.
+#[repr(align(64))]
 struct Node {
-    /// The text's first two blocks, padded, and which of their bytes count.
-    head: [Block; 2],
-    masks: [u32; 2],
-    /// The whole text.
-    text: (usize, usize),
-    len: usize,
+    /// The text's first bytes, padded.
+    head: [u8; block::PAIR],
+    /// Which of them count, as bits.
+    mask: u32,
+    /// Where the whole text is.
+    start: u32,
+    len: u32,
     /// The depth of the value behind the text; 0 where the text is the record's end.
     depth: u32,
     /// The place of the value behind the text; `NONE` where nobody wants it. At the end: which of `missing` is the shape's.
@@ -48,6 +51,8 @@ struct Node {
     next: u32,
     /// What to try where the text is another; `NONE` where nothing is left.
     alternative: u32,
+    /// Whether more than the first bytes has to be looked at.
+    is_long: bool,
 }
 
 /// The tree.
@@ -58,63 +63,83 @@ pub(super) struct Shapes {
     /// Of each shape the places for which it has no value.
     missing: Vec<Vec<usize>>,
     misses: u32,
+    index: Index,
 }
 
 impl Shapes {
     /// Finds the values of a record whose shape is known. False says nothing of the record, and leaves any places.
     #[inline]
-    pub(super) fn find(&self, record: &[u8], places: &mut [Place]) -> bool {
-        let Some(mut node) = self.nodes.first() else { return false };
-        let mut at = 0;
-        loop {
-            while !self.matches(node, record, at) || node.depth == 0 && at + node.len != record.len() {
-                match self.nodes.get(node.alternative as usize) {
-                    Some(alternative) => node = alternative,
-                    None => return false,
-                }
-            }
-            at += node.len;
-            let Some(next) = self.nodes.get(node.next as usize) else { break };
-            let Some(end) = scan::value(record, at, node.depth) else { return false };
-            if let Some(place) = places.get_mut(node.place as usize) {
-                *place = Place { start: at, end };
-            }
-            (at, node) = (end, next);
-        }
-        if node.depth != 0 {
+    pub(super) fn find(&mut self, record: &[u8], places: &mut [Place]) -> bool {
+        if self.nodes.is_empty() || !self.index.read(record) {
             return false;
         }
-        for &place in &self.missing[node.place as usize] {
+        let Some(shape) = self.walk(record, places) else { return false };
+        for &place in &self.missing[shape] {
             places[place] = Place::default();
         }
         true
     }
 
-    /// Whether the record has the node's text here.
-    #[inline]
-    fn matches(&self, node: &Node, record: &[u8], at: usize) -> bool {
-        let Some(block) = block::at(record, at) else { return self.matches_short(node, record, at) };
-        if block::differ(block, &node.head[0]) & node.masks[0] != 0 {
-            return false;
+    /// Follows the record from text to text; returns which of `missing` is its shape's.
+    ///
+    /// What is rare is in functions of its own, here and in the index: a loop that calls nothing keeps what it works on in
+    /// registers.
+    #[inline(never)]
+    fn walk(&self, record: &[u8], places: &mut [Place]) -> Option<usize> {
+        let (mut node, mut at) = (self.nodes.first()?, 0);
+        loop {
+            let differ = block::differ_of_pair(self.index.pair(record, at), &node.head) & node.mask;
+            if differ != 0 || node.is_long {
+                node = self.alternative(node, record, at)?;
+            }
+            at += node.len as usize;
+            let Some(next) = self.nodes.get(node.next as usize) else { break };
+            let end = self.value(record, at, node.depth)?;
+            if let Some(place) = places.get_mut(node.place as usize) {
+                *place = Place { start: at, end };
+            }
+            (at, node) = (end, next);
         }
-        if node.len <= block::SIZE {
-            return true;
-        }
-        let Some(block) = block::at(record, at + block::SIZE) else { return self.matches_short(node, record, at) };
-        if block::differ(block, &node.head[1]) & node.masks[1] != 0 {
-            return false;
-        }
-        node.len <= 2 * block::SIZE || self.matches_short(node, record, at)
+        (node.depth == 0 && at == record.len()).then_some(node.place as usize)
     }
 
-    /// The same for the last bytes of a record, and for long texts.
+    /// The first node from `node` on, over its alternatives, that fits.
     #[inline(never)]
-    fn matches_short(&self, node: &Node, record: &[u8], at: usize) -> bool {
-        record[at..].starts_with(self.text(node))
+    fn alternative<'s>(&'s self, mut node: &'s Node, record: &[u8], at: usize) -> Option<&'s Node> {
+        loop {
+            let differ = block::differ_of_pair(self.index.pair(record, at), &node.head) & node.mask;
+            if differ == 0 && (!node.is_long || self.is_at(node, record, at)) {
+                return Some(node);
+            }
+            node = self.nodes.get(node.alternative as usize)?;
+        }
+    }
+
+    /// Where the value that begins at `at` ends; `None` where there is no value right there.
+    #[inline]
+    fn value(&self, record: &[u8], at: usize, depth: u32) -> Option<usize> {
+        let first = *record.get(at)?;
+        if first == b'"' {
+            let end = self.index.stop(at + 1);
+            if *record.get(end)? == b'"' {
+                return Some(end + 1);
+            }
+        } else if first.is_ascii_digit() {
+            return scan::number(record, at).ok();
+        } else if first == b'n' && record[at..].first_chunk() == Some(b"null") {
+            return Some(at + 4);
+        }
+        scan::value(record, at, depth)
+    }
+
+    /// Whether the whole text is there, and at the end of a record nothing else.
+    fn is_at(&self, node: &Node, record: &[u8], at: usize) -> bool {
+        let rest = record.get(at..).and_then(|rest| rest.strip_prefix(self.text(node)));
+        rest.is_some_and(|rest| node.depth > 0 || rest.is_empty())
     }
 
     fn text(&self, node: &Node) -> &[u8] {
-        &self.text[node.text.0..node.text.1]
+        &self.text[node.start as usize..][..node.len as usize]
     }
 
     /// Keeps the shape of a record that was parsed.
@@ -172,21 +197,22 @@ impl Shapes {
             (None, Some(parent)) => self.nodes[parent].next = new,
             (None, None) => {}
         }
-        let mut head = [[0; block::SIZE]; 2];
-        let len = text.len().min(2 * block::SIZE);
-        head.as_flattened_mut()[..len].copy_from_slice(&text[..len]);
-        let mask = |len: usize| (1 << len.min(block::SIZE)) - 1;
-        let start = self.text.len();
+        let mut head = [0; block::PAIR];
+        let len = text.len().min(block::PAIR);
+        head[..len].copy_from_slice(&text[..len]);
+        let start = self.text.len() as u32;
         self.text.extend_from_slice(text);
         self.nodes.push(Node {
             head,
-            masks: [mask(len), mask(len.saturating_sub(block::SIZE))],
-            text: (start, self.text.len()),
-            len: text.len(),
+            // Behind a record's end the index has zeros, which no JSON has.
+            mask: if depth == 0 { u32::MAX } else { ((1u64 << len) - 1) as u32 },
+            start,
+            len: text.len() as u32,
             depth,
             place,
             next: NONE,
             alternative: NONE,
+            is_long: text.len() > block::PAIR,
         });
         Some(new as usize)
     }

@@ -197,6 +197,59 @@ proptest! {
     }
 }
 
+/// A value's text: strings of every length and alphabet, and what else there is.
+fn value() -> impl Strategy<Value = String> {
+    let quoted = |text: String| serde_json::to_string(&text).unwrap_or_default();
+    prop_oneof![
+        4 => "[ -~]{0,140}".prop_map(quoted),
+        2 => "[a-zé€क😀\u{7ff}\u{d7ff}\"\\\\\n]{0,50}".prop_map(quoted),
+        1 => any::<String>().prop_map(|text| escaped(&text)),
+        2 => "-?(0|[1-9][0-9]{0,18})(\\.[0-9]{1,9})?([eE][+-]?[0-9]{1,2})?",
+        1 => prop::sample::select(vec!["null", "true", "false", "{}", "[]", "{\"a\":[1,\"b\"]}"]).prop_map(str::to_owned),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #[test]
+    fn a_record_of_a_known_shape_is_read_as_one_that_is_parsed(
+        records in prop::collection::vec((prop::array::uniform3(value()), prop::sample::select(vec!["", " ", "\n\t"])), 1..6),
+        at: prop::sample::Index, byte: u8, change in 0..3u8,
+    ) {
+        let mut taught = Paths::ignoring_case();
+        let names: [&[&str]; 3] = [&["first"], &["inner", "second one"], &["inner", "third"]];
+        let add = |paths: &mut Paths| names.iter().for_each(|path| drop(paths.add(path)));
+        add(&mut taught);
+        for (values, space) in records {
+            let [first, second, third] = &values;
+            let text = format!(
+                "{{{space}\"first\":{space}{first},\"other\":[7]{space},\"inner\":{{\"second one\":{second},\"third\":{third}{space}}}}}"
+            );
+            // The second time its shape is known.
+            for _ in 0..2 {
+                let places = taught.find(text.as_bytes()).map(<[_]>::to_vec);
+                let places = places.map_err(|error| TestCaseError::fail(format!("{text}: {error}")))?;
+                for (place, value) in places.iter().zip(&values) {
+                    prop_assert_eq!(place.range().map(|range| &text[range]), Some(value.as_str()), "{}", text);
+                }
+            }
+            let mut changed = text.into_bytes();
+            let at = at.index(changed.len());
+            match change {
+                0 => changed[at] = byte,
+                1 => changed.truncate(at),
+                _ => changed.insert(at, byte),
+            }
+            let mut fresh = Paths::ignoring_case();
+            add(&mut fresh);
+            let found = taught.find(&changed).map(<[_]>::to_vec);
+            prop_assert_eq!(&found, &fresh.find(&changed).map(<[_]>::to_vec), "{}", String::from_utf8_lossy(&changed));
+            let is_object = changed.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+            prop_assert_eq!(found.is_ok(), is_object && reference(&changed), "{}", String::from_utf8_lossy(&changed));
+        }
+    }
+}
+
 /// The text with every character escaped.
 fn escaped(text: &str) -> String {
     let units = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
