@@ -50,7 +50,8 @@ pub(crate) fn draw(report: &Report<'_>, folder: &Path) -> Result<Vec<Chart>> {
         if lines.iter().any(|line| line.side.family().is_some()) {
             let shown = |line: &&&Line| line.side.family().is_some() || line.side.is_bar() || line.side.name == HOST;
             let all: Vec<Bar> = lines.iter().filter(shown).map(|line| bar(line)).collect();
-            let (file, title) = (format!("{job_name}-peers.svg"), format!("{job_name} with peers: CPU-seconds per million records"));
+            let (file, title) =
+                (format!("{job_name}-peers.svg"), format!("{job_name} with peers: CPU-seconds per million records"));
             let drawn = bars(&folder.join(&file), &title, &all);
             add(file, title, "throughput", drawn)?;
         }
@@ -130,7 +131,13 @@ fn lines(path: &Path, title: &str, what: &str, points: &[Point]) -> Result<()> {
         .y_label_area_size(60)
         .build_cartesian_2d((least as f64..most.max(least + 1) as f64).log_scale(), 0.0..highest.max(1.0) * 1.15)
         .map_err(failed)?;
-    chart.configure_mesh().x_desc(what).y_desc("ns").x_label_formatter(&|x| format!("{x:.0}")).draw().map_err(failed)?;
+    chart
+        .configure_mesh()
+        .x_desc(what)
+        .y_desc("ns")
+        .x_label_formatter(&|x| format!("{x:.0}"))
+        .draw()
+        .map_err(failed)?;
     let mut sides: Vec<&str> = points.iter().map(|point| point.side).collect();
     sides.sort_unstable();
     sides.dedup();

@@ -3,8 +3,8 @@
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::lab::Lab;
 use crate::input::{self, Input};
+use crate::lab::Lab;
 use crate::measure::{Measured, Measurement, Progress};
 use crate::native::Job;
 use crate::side::{Run, Side, name};
@@ -94,8 +94,7 @@ fn run(lab: &Lab<'_>, side: &'static Side, job: Job, input: &Input, output: &str
         Progress::Ends(output)
     };
     let log = lab.folder.join("log");
-    let measurement =
-        Measurement { progress, partitions, records, ends_by_signal: side.ends_by_signal(), log: &log };
+    let measurement = Measurement { progress, partitions, records, ends_by_signal: side.ends_by_signal(), log: &log };
     let measured = lab.watch.run(&mut side.command(&run)?, &measurement)?;
     let expected = input.expected(job, side.keeps_timestamps());
     let checked = expected.check(lab.broker, output, side.writes_short_prices());

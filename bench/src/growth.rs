@@ -8,8 +8,8 @@ use std::fs;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::lab::Lab;
 use crate::input::{Input, TOPIC};
+use crate::lab::Lab;
 use crate::measure::{Measurement, Progress};
 use crate::native::Job;
 use crate::side::{BAR, Edgemill, HOST, Run, Side};
@@ -19,8 +19,11 @@ use crate::stats::slope;
 const PARTITIONS: [i32; 4] = [1, 10, 100, 1000];
 const MODULES: [usize; 5] = [1, 2, 4, 8, 16];
 
-/// More records than this are tried once only.
-const OFTEN: u64 = 1_000_000;
+/// More records than this are tried once only, and no more than that much oftener: what starting takes varies by as much as
+/// they take altogether.
+const ONCE_BEYOND: u64 = 1_000_000;
+const OFTENER_TO: u64 = 10_000;
+const OFTENER: u32 = 5;
 
 /// What a record costs at one point.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -71,7 +74,11 @@ pub(crate) fn measure(lab: &Lab<'_>, extent: Extent, growth: &mut Growth) -> Res
     let both = [Side::named(BAR)?, Side::named(HOST)?];
     let counts = std::iter::successors(Some(1000), |count| Some(count * 10)).take_while(|count| *count <= extent.most);
     for count in counts {
-        let runs = if count > OFTEN { 1 } else { extent.runs };
+        let runs = match count {
+            ..=OFTENER_TO => OFTENER * extent.runs,
+            ..=ONCE_BEYOND => extent.runs,
+            _ => 1,
+        };
         let pair = Pair::load(lab, count, lab.partitions)?;
         for side in both {
             growth.records.push(point(lab, &pair, count, runs, What::Side(side))?);
@@ -124,9 +131,8 @@ struct Pair {
 
 impl Pair {
     fn load(lab: &Lab<'_>, records: u64, partitions: i32) -> Result<Self> {
-        let load = |records| {
-            Input::load(lab.broker, &format!("growth-{partitions}-{records}"), &[Job::Flatten], records, partitions)
-        };
+        // A topic's name is not used again: deleting it takes a while.
+        let load = |records| Input::load(lab.broker, &lab.unused("growth-in"), &[Job::Flatten], records, partitions);
         Ok(Self { one: load(1)?, many: load(records)? })
     }
 
@@ -157,7 +163,7 @@ fn run(lab: &Lab<'_>, input: &Input, what: What<'_>) -> Result<f64> {
     let job = if matches!(what, What::Side(_)) { Job::Flatten } else { Job::Identity };
     let Input { partitions, records, .. } = *input;
     let (topic, log) = (input.topic(job), lab.folder.join("log"));
-    let output = lab.unused("growth");
+    let output = lab.unused("growth-out");
     lab.broker.create_topic(&output, partitions, &TOPIC)?;
     let run = Run { brokers: &lab.brokers, job, input: &topic, output: &output, partitions, folder: lab.folder };
     let mut command = match what {

@@ -13,8 +13,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Serialize;
 
-use crate::lab::Lab;
 use crate::input::{SEED, START, TOPIC};
+use crate::lab::Lab;
 use crate::measure::{PATIENCE, Running, pause, tail};
 use crate::native::Job;
 use crate::side::{Edgemill, Run, Side, chain, name};

@@ -45,7 +45,8 @@ impl Machine {
 }
 
 fn versions() -> Vec<(String, String)> {
-    let commit = first_line(Command::new("git").args(["rev-parse", "--short", "HEAD"]).current_dir(env!("CARGO_MANIFEST_DIR")));
+    let commit =
+        first_line(Command::new("git").args(["rev-parse", "--short", "HEAD"]).current_dir(env!("CARGO_MANIFEST_DIR")));
     let edgemill = side::version().unwrap_or_default();
     let mut versions = vec![
         ("Edgemill", format!("{edgemill} ({commit})")),

@@ -7,8 +7,8 @@ mod digest;
 mod goals;
 mod growth;
 mod input;
-mod latency;
 mod lab;
+mod latency;
 mod machine;
 mod measure;
 mod murmur2;
@@ -110,12 +110,7 @@ fn start_broker() -> Result<Broker> {
     Broker::start_with("log.segment.delete.delay.ms=1000")
 }
 
-fn measure(
-    lab: &Lab<'_>,
-    options: &Options,
-    sides: &[&'static Side],
-    measurements: &mut Measurements,
-) -> Result<()> {
+fn measure(lab: &Lab<'_>, options: &Options, sides: &[&'static Side], measurements: &mut Measurements) -> Result<()> {
     let parts = options.parts();
     if parts.contains(&Part::Compare) {
         let (records, partitions) = (options.records(), options.partitions);

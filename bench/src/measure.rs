@@ -122,7 +122,9 @@ impl Watch {
             self.go_on()?;
             let seen = match (&group, progress) {
                 (Some(group), _) => group.committed(),
-                (None, Progress::Ends(topic) | Progress::Committed { input: topic, .. }) => self.ends(topic, partitions),
+                (None, Progress::Ends(topic) | Progress::Committed { input: topic, .. }) => {
+                    self.ends(topic, partitions)
+                }
             };
             let (seen, now) = (seen.unwrap_or(0), Instant::now());
             if seen > 0 {

@@ -93,7 +93,17 @@ impl<'a> Report<'a> {
             writeln!(
                 text,
                 "{:<12}{:<23}{:>5}{:>11}{:>8}{:>13}{:>8}{:>8}{:>9}{:>10}{:>11}",
-                "job", "side", "runs", "records/s", "spread", "CPU-s/mill.", "spread", "whole", "peak MiB", "CPU ratio", "rate ratio"
+                "job",
+                "side",
+                "runs",
+                "records/s",
+                "spread",
+                "CPU-s/mill.",
+                "spread",
+                "whole",
+                "peak MiB",
+                "CPU ratio",
+                "rate ratio"
             )?;
         }
         for line in &self.lines {
@@ -115,16 +125,27 @@ impl<'a> Report<'a> {
         }
         for Noise { job, cpu_ratio, rate_ratio } in &self.noise {
             let job = name(*job);
-            writeln!(text, "noise floor, {job}: {BAR} to itself takes {cpu_ratio:.3} of the CPU and has {rate_ratio:.3} of the rate")?;
+            writeln!(
+                text,
+                "noise floor, {job}: {BAR} to itself takes {cpu_ratio:.3} of the CPU and has {rate_ratio:.3} of the rate"
+            )?;
         }
         for line in self.latency {
             let (p50, p99, max) = (line.p50, line.p99, line.max);
             let job = name(line.job);
-            writeln!(text, "latency, {job:<9} {:<16} p50 {p50:>6.2} ms   p99 {p99:>6.2} ms   max {max:>7.1} ms", line.side)?;
+            writeln!(
+                text,
+                "latency, {job:<9} {:<16} p50 {p50:>6.2} ms   p99 {p99:>6.2} ms   max {max:>7.1} ms",
+                line.side
+            )?;
         }
         for (what, points) in self.growth.series() {
             for point in points {
-                writeln!(text, "growth, {what:<10} {:>9} {:<13} {:>6.0} ns a record", point.count, point.side, point.nanoseconds)?;
+                writeln!(
+                    text,
+                    "growth, {what:<10} {:>9} {:<13} {:>6.0} ns a record",
+                    point.count, point.side, point.nanoseconds
+                )?;
             }
         }
         for Goal { what, bound, measured, met } in &self.goals {

@@ -1,17 +1,19 @@
-//! The start part: how long the host takes from its start to the first record, and how much of that is joining a group.
+//! The start part: how long the host takes from its start to the first record, and how much of that is joining a group. The
+//! native loop, which joins none, stands beside it.
 
 use std::fs;
+use std::process::Command;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::lab::Lab;
 use crate::input::{Input, TOPIC};
+use crate::lab::Lab;
 use crate::measure::{Measurement, Progress};
 use crate::native::Job;
-use crate::side::{Edgemill, Run, chain};
+use crate::side::{BAR, Edgemill, Run, Side, chain};
 use crate::stats::median;
 
 /// Medians of several starts, in milliseconds.
@@ -26,6 +28,8 @@ pub(crate) struct Start {
     pub(crate) to_output: f64,
     /// All but joining.
     pub(crate) without_joining: f64,
+    /// From the start of the native loop's process to its first output.
+    pub(crate) native: f64,
 }
 
 /// One start.
@@ -41,12 +45,13 @@ struct Parts {
 /// # Errors
 /// It failed.
 pub(crate) fn measure(lab: &Lab<'_>, input: &Input, runs: u32) -> Result<Start> {
-    let mut all = Vec::new();
+    let (mut all, mut native) = (Vec::new(), Vec::new());
     // The first one compiles the modules.
     for run in 0..=runs {
         let parts = once(lab, input, run)?;
         if run > 0 {
             all.push(parts);
+            native.push(native_once(lab, input, run)?);
         }
     }
     let middle = |of: fn(&Parts) -> f64| {
@@ -54,36 +59,49 @@ pub(crate) fn measure(lab: &Lab<'_>, input: &Input, runs: u32) -> Result<Start> 
         values.sort_by(f64::total_cmp);
         median(&values)
     };
+    native.sort_by(f64::total_cmp);
     let start = Start {
         runs,
+        native: median(&native),
         to_plan: middle(|parts| parts.to_plan),
         joining: middle(|parts| parts.joining),
         to_output: middle(|parts| parts.to_output),
         without_joining: middle(|parts| parts.to_plan + parts.to_output),
     };
     eprintln!(
-        "start to first record: {:.0} ms to the first plan, {:.0} ms joining, {:.0} ms to the first output",
-        start.to_plan, start.joining, start.to_output
+        "start to first record: {:.0} ms to the first plan, {:.0} ms joining, {:.0} ms to the first output; native loop {:.0} ms",
+        start.to_plan, start.joining, start.to_output, start.native
     );
     Ok(start)
 }
 
 fn once(lab: &Lab<'_>, input: &Input, run: u32) -> Result<Parts> {
-    let (topic, output) = (input.topic(Job::Flatten), format!("start-{run}"));
-    let partitions = input.partitions;
-    lab.broker.create_topic(&output, partitions, &TOPIC)?;
-    let log = lab.folder.join("log");
-    let at = Run { brokers: &lab.brokers, job: Job::Flatten, input: &topic, output: &output, partitions, folder: lab.folder };
-    let mut command = Edgemill::USUAL.command(&at, chain(Job::Flatten), None)?;
-    let progress = Progress::Ends(&output);
-    let measurement = Measurement { progress, partitions, records: input.records, ends_by_signal: false, log: &log };
+    let output = format!("start-{run}");
+    lab.broker.create_topic(&output, input.partitions, &TOPIC)?;
     let started = milliseconds(SystemTime::now())?;
-    let measured = lab.watch.run(&mut command, &measurement)?;
-    lab.broker.delete_topic(&output)?;
-    let text = fs::read_to_string(&log)?;
+    let usual = |at: &Run<'_>| Edgemill::USUAL.command(at, chain(at.job), None);
+    let first = started + to_first(lab, input, &output, usual)?;
+    let text = fs::read_to_string(lab.folder.join("log"))?;
     let (plan, lane) = (time_of(&text, "first plan")?, time_of(&text, "lane assigned")?);
-    let first = started + measured.seconds_to_first * 1e3;
     Ok(Parts { to_plan: plan - started, joining: lane - plan, to_output: first - lane })
+}
+
+fn native_once(lab: &Lab<'_>, input: &Input, run: u32) -> Result<f64> {
+    let (native, output) = (Side::named(BAR)?, format!("start-native-{run}"));
+    lab.broker.create_topic(&output, input.partitions, &TOPIC)?;
+    to_first(lab, input, &output, |at| native.command(at))
+}
+
+/// Runs once and gives the milliseconds from the start of the process to the first output seen.
+fn to_first(lab: &Lab<'_>, input: &Input, output: &str, command: impl Fn(&Run<'_>) -> Result<Command>) -> Result<f64> {
+    let (topic, partitions) = (input.topic(Job::Flatten), input.partitions);
+    let log = lab.folder.join("log");
+    let at = Run { brokers: &lab.brokers, job: Job::Flatten, input: &topic, output, partitions, folder: lab.folder };
+    let progress = Progress::Ends(output);
+    let measurement = Measurement { progress, partitions, records: input.records, ends_by_signal: false, log: &log };
+    let measured = lab.watch.run(&mut command(&at)?, &measurement)?;
+    lab.broker.delete_topic(output)?;
+    Ok(measured.seconds_to_first * 1e3)
 }
 
 fn milliseconds(time: SystemTime) -> Result<f64> {

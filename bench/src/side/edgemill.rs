@@ -136,8 +136,7 @@ mod tests {
     #[test]
     fn what_is_not_asked_for_is_left_to_the_host() {
         let (brokers, folder) = ("127.0.0.1:1", Path::new("/f"));
-        let run =
-            Run { brokers, job: Job::Lz4Flatten, input: "in", output: "out", partitions: 4, folder };
+        let run = Run { brokers, job: Job::Lz4Flatten, input: "in", output: "out", partitions: 4, folder };
         let config = Edgemill::USUAL.config(&run, chain(run.job), None, 1).unwrap();
         assert!(!config.contains("workers") && !config.contains("limits") && !config.contains("delivery"), "{config}");
         let other = Edgemill { door: Door::Component, timed: false, once: true };
