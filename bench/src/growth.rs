@@ -150,11 +150,14 @@ fn point(lab: &Lab<'_>, pair: &Pair, count: u64, runs: u32, what: What<'_>) -> R
         many = many.min(run(lab, &pair.many, what)?);
     }
     let nanoseconds = (many - one) * 1e9 / pair.many.records as f64;
-    let (side, unit) = match what {
-        What::Side(side) => (side.name, "records or partitions"),
-        What::Chain(_) => (HOST, "modules"),
+    let (side, modules) = match what {
+        What::Side(side) => (side.name, 1),
+        What::Chain(chain) => (HOST, chain.len()),
     };
-    eprintln!("{side:<13} {count:>9} {unit}: {nanoseconds:.0} ns a record");
+    let (records, partitions) = (pair.many.records, pair.many.partitions);
+    eprintln!(
+        "{side:<13} {records:>9} records, {partitions:>4} partitions, {modules:>2} modules: {nanoseconds:.0} ns a record"
+    );
     Ok(Point { count, side, nanoseconds })
 }
 
