@@ -100,7 +100,13 @@ fn bars(path: &Path, title: &str, bars: &[Bar]) -> Result<()> {
         SegmentValue::CenterOf(row) if *row < count => bars[count - 1 - row].0.clone(),
         _ => String::new(),
     };
-    let mesh = chart.configure_mesh().disable_y_mesh().y_labels(count).y_label_formatter(&called).draw();
+    let mesh = chart
+        .configure_mesh()
+        .disable_y_mesh()
+        .light_line_style(TRANSPARENT)
+        .y_labels(count)
+        .y_label_formatter(&called)
+        .draw();
     mesh.map_err(failed)?;
     let draw = bars.iter().rev().enumerate().map(|(row, (_, value, colour))| {
         let (bottom, top) = (SegmentValue::Exact(row), SegmentValue::Exact(row + 1));
@@ -133,9 +139,11 @@ fn lines(path: &Path, title: &str, what: &str, points: &[Point]) -> Result<()> {
         .map_err(failed)?;
     chart
         .configure_mesh()
+        .light_line_style(TRANSPARENT)
         .x_desc(what)
         .y_desc("ns")
         .x_label_formatter(&|x| format!("{x:.0}"))
+        .y_label_formatter(&|y| format!("{y:.0}"))
         .draw()
         .map_err(failed)?;
     let mut sides: Vec<&str> = points.iter().map(|point| point.side).collect();

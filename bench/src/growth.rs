@@ -75,9 +75,9 @@ pub(crate) fn measure(lab: &Lab<'_>, extent: Extent, growth: &mut Growth) -> Res
     let counts = std::iter::successors(Some(1000), |count| Some(count * 10)).take_while(|count| *count <= extent.most);
     for count in counts {
         let runs = match count {
-            ..=OFTENER_TO => OFTENER * extent.runs,
-            ..=ONCE_BEYOND => extent.runs,
-            _ => 1,
+            small if small <= OFTENER_TO => OFTENER * extent.runs,
+            large if large > ONCE_BEYOND => 1,
+            _ => extent.runs,
         };
         let pair = Pair::load(lab, count, lab.partitions)?;
         for side in both {
