@@ -139,6 +139,13 @@ impl<'a> Report<'a> {
                 line.side
             )?;
         }
+        if let Some(start) = self.start {
+            writeln!(
+                text,
+                "start to first output: {:.0} ms without joining the group, {:.0} ms joining; native loop {:.0} ms",
+                start.without_joining, start.joining, start.native
+            )?;
+        }
         for (what, points) in self.growth.series() {
             for point in points {
                 writeln!(
