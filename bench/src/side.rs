@@ -142,9 +142,10 @@ impl Side {
         !matches!(self.kind, Kind::Native { calls: Calls::ProduceBatch, .. } | Kind::Peer(Peer::Tutorial))
     }
 
-    /// Whether its prices may have fewer than two decimals, as general JSON libraries write them.
-    pub(crate) fn writes_short_prices(&self) -> bool {
-        self.family().is_some()
+    /// Whether its prices may have fewer than two decimals, as general JSON libraries write them. What is passed on as it came
+    /// may not differ at all.
+    pub(crate) fn writes_short_prices(&self, job: Job) -> bool {
+        self.family().is_some() && job != Job::Identity
     }
 
     /// Whether it gets only a share of the input: it is slow, and has nothing to warm up.
