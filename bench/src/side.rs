@@ -209,4 +209,11 @@ mod tests {
         }
         assert!(Side::named("edgemill3").is_err());
     }
+
+    #[test]
+    fn prices_may_differ_only_where_a_peer_writes_them() {
+        let allowed = |side, job| Side::named(side).unwrap().writes_short_prices(job);
+        assert!(allowed("python-batch", Job::Flatten) && allowed("kafka-streams", Job::Lz4Flatten));
+        assert!(!allowed("python-batch", Job::Identity) && !allowed("edgemill2", Job::Flatten));
+    }
 }
