@@ -8,7 +8,7 @@ target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 export EDGEMILL_CACHE ?= $(CURDIR)/.cache
 export EDGEMILL_MODULES ?= $(target)/modules
 
-.PHONY: help demo test storm bench bench-micro instructions lint modules kafka rust setup-build setup-test
+.PHONY: help demo test storm bench bench-micro instructions lint modules kafka rust setup-build setup-test setup-bench
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -24,9 +24,9 @@ test: modules setup-test kafka ## run every test, scenarios against a real Kafka
 storm: export EDGEMILL_STORM = 1
 storm: test ## run the tests with the scenarios in their long form
 
-bench: modules setup-test kafka ## measure the host against a native loop that does the same
+bench: modules setup-bench kafka ## compare the host with native loops and peers; ARGS="--short" takes minutes, ARGS="--help" says more
 	cargo build --profile bench -p edgemill -p edgemill-bench
-	$(target)/release/edgemill-bench
+	$(target)/release/edgemill-bench $(ARGS)
 
 bench-micro: modules ## measure the parts of the data path by themselves; ONLY=ledger for one of them
 	cargo bench -p edgemill-micro --bench parts -- $(ONLY)
@@ -55,3 +55,6 @@ setup-build: rust
 
 setup-test: rust
 	@scripts/packages.sh test
+
+setup-bench: rust
+	@scripts/packages.sh bench

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# packages.sh build|test - installs the Debian packages that are missing, as root or with sudo; otherwise says which.
+# packages.sh build|test|bench - installs the Debian packages that are missing, as root or with sudo; otherwise says which.
 set -euo pipefail
 missing=()
 need() { local package=$1; shift; "$@" >/dev/null 2>&1 || missing+=("$package"); }
@@ -8,11 +8,20 @@ need g++ command -v g++
 need pkg-config command -v pkg-config
 need libssl-dev pkg-config --exists openssl
 need zlib1g-dev pkg-config --exists zlib
-if [ "${1:-}" = test ]; then
-  need default-jre-headless java -version
-  need maven command -v mvn
-  need valgrind command -v valgrind
-fi
+case ${1:-} in
+  test | bench)
+    need default-jre-headless java -version
+    need maven command -v mvn
+    ;;&
+  test)
+    need valgrind command -v valgrind
+    ;;
+  bench)
+    need default-jdk-headless command -v javac
+    need python3 command -v python3
+    need python3-venv python3 -c 'import ensurepip'
+    ;;
+esac
 [ ${#missing[@]} = 0 ] && exit 0
 
 install="apt-get install -y --no-install-recommends ${missing[*]}"

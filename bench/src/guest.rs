@@ -176,9 +176,9 @@ impl Way {
             let (last, before) = chain.split_last().context("a chain has a module")?;
             let mut input = batch.slice(0..batch.len());
             for (_, outputs) in before {
-                input = outputs.view(&input);
+                input = outputs.view(input);
             }
-            made = last.1.view(&input).values.iter().map(|value| value.unwrap_or_default().to_vec()).collect();
+            made = last.1.view(input).values.iter().map(|value| value.unwrap_or_default().to_vec()).collect();
         }
         ensure!(made == expected, "the values are not the expected ones");
         Ok(())
@@ -191,7 +191,7 @@ fn call(chain: &mut [(Box<dyn Transform>, Outputs)], batch: &Batch<'_>) -> Resul
     outputs.clear();
     guest.transform(batch, outputs).map_err(|fault| anyhow!("{:?}: {}", fault.class, fault.message))?;
     // a slice of all of it, because a view lives no longer than the outputs
-    if rest.is_empty() { Ok(()) } else { call(rest, &outputs.view(&batch.slice(0..batch.len()))) }
+    if rest.is_empty() { Ok(()) } else { call(rest, &outputs.view(batch.slice(0..batch.len()))) }
 }
 
 /// A way, and its shortest time for each batch.

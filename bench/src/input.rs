@@ -1,4 +1,4 @@
-//! The topics that all sides read, loaded once, and what must come out of them.
+//! Topics that sides read, loaded once, and what must come out of them.
 
 use std::time::Duration;
 
@@ -13,16 +13,18 @@ use crate::digest::Digest;
 use crate::murmur2;
 use crate::native::Job;
 
-const SEED: u64 = 1;
+/// Whose flights are measured.
+pub(crate) const SEED: u64 = 1;
 
 /// Time of record 0; each is a millisecond after the one before it.
-const START: i64 = 1_767_225_600_000;
+pub(crate) const START: i64 = 1_767_225_600_000;
 
 /// Options of every topic: its records are older than a broker keeps them by default.
 pub(crate) const TOPIC: [(&str, &str); 1] = [("retention.ms", "-1")];
 
-/// The loaded topics.
+/// The loaded topics: one as flights are, and one where they are in LZ4 frames.
 pub(crate) struct Input {
+    name: String,
     /// How many records each has.
     pub(crate) records: u64,
     /// How many partitions each has.
@@ -53,9 +55,9 @@ impl Input {
     ///
     /// # Errors
     /// The broker refuses, or is down.
-    pub(crate) fn load(broker: &Broker, jobs: &[Job], records: u64, partitions: i32) -> Result<Self> {
-        let mut input =
-            Self { records, partitions, nested: Expected::new(partitions), flat: Expected::new(partitions) };
+    pub(crate) fn load(broker: &Broker, name: &str, jobs: &[Job], records: u64, partitions: i32) -> Result<Self> {
+        let (nested, flat) = (Expected::new(partitions), Expected::new(partitions));
+        let mut input = Self { name: name.to_owned(), records, partitions, nested, flat };
         let flights = Flights::new(SEED);
         let (mut key, mut value) = (Vec::new(), Vec::new());
         for i in 0..records {
@@ -65,14 +67,26 @@ impl Input {
             flights.flat(i, &mut value);
             input.flat.add(partition, &key, &value, timestamp);
         }
-        let mut topics: Vec<&str> = jobs.iter().map(|job| Self::topic(*job)).collect();
-        topics.sort_unstable();
-        topics.dedup();
-        for topic in topics {
-            broker.create_topic(topic, partitions, &TOPIC)?;
-            input.produce(broker, topic, &flights)?;
+        for topic in input.topics(jobs) {
+            broker.create_topic(&topic, partitions, &TOPIC)?;
+            input.produce(broker, &topic, &flights)?;
         }
         Ok(input)
+    }
+
+    /// Deletes the topics of these jobs.
+    ///
+    /// # Errors
+    /// The broker is down.
+    pub(crate) fn delete(&self, broker: &Broker, jobs: &[Job]) -> Result<()> {
+        self.topics(jobs).iter().try_for_each(|topic| broker.delete_topic(topic))
+    }
+
+    fn topics(&self, jobs: &[Job]) -> Vec<String> {
+        let mut topics: Vec<String> = jobs.iter().map(|job| self.topic(*job)).collect();
+        topics.sort_unstable();
+        topics.dedup();
+        topics
     }
 
     fn produce(&self, broker: &Broker, topic: &str, flights: &Flights) -> Result<()> {
@@ -82,7 +96,7 @@ impl Input {
             .set("linger.ms", "20")
             .set("message.timeout.ms", "0")
             .create()?;
-        let mut lz4 = (topic == Self::topic(Job::Lz4Flatten)).then(Lz4::new);
+        let mut lz4 = (topic == self.topic(Job::Lz4Flatten)).then(Lz4::new);
         let (mut key, mut value) = (Vec::new(), Vec::new());
         for i in 0..self.records {
             flights.record(i, &mut key, &mut value);
@@ -114,10 +128,10 @@ impl Input {
     }
 
     /// The topic that a job reads.
-    pub(crate) fn topic(job: Job) -> &'static str {
+    pub(crate) fn topic(&self, job: Job) -> String {
         match job {
-            Job::Identity | Job::Flatten => "flights",
-            Job::Lz4Flatten => "flights-lz4",
+            Job::Identity | Job::Flatten => self.name.clone(),
+            Job::Lz4Flatten => format!("{}-lz4", self.name),
         }
     }
 

@@ -1,119 +1,104 @@
-//! Compares Edgemill with native loops that do the same: one broker, the same input, in turn and interleaved, each a process
-//! of its own whose output is checked before it counts. `make bench` runs it.
+//! Compares Edgemill with native loops that do the same, and with peers: one broker, the same input, in turn and interleaved,
+//! each a process of its own whose output is checked before it counts. `make bench` runs it.
 
+mod charts;
+mod compare;
 mod digest;
+mod goals;
+mod growth;
 mod guest;
 mod input;
+mod lab;
+mod latency;
+mod machine;
 mod measure;
 mod murmur2;
 mod native;
+mod options;
 mod report;
+mod results;
 mod side;
+mod start;
+mod stats;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::Parser;
 use edgemill_tests::Broker;
 use serde_json::json;
 
+use compare::Comparison;
+use growth::Extent;
 use input::Input;
-use measure::Watch;
+use lab::Lab;
+use machine::Machine;
 use native::Job;
-use report::{Report, Sample};
-use side::{Run, Side};
-
-/// Compares Edgemill with native loops that do the same.
-#[derive(Debug, Parser)]
-#[command(args_conflicts_with_subcommands = true)]
-struct Cli {
-    #[command(subcommand)]
-    command: Option<Command>,
-    #[command(flatten)]
-    compare: Compare,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Run one native loop until it is asked to stop
-    Native(native::Options),
-    /// Compare guests with native code in this process, without a broker
-    Guest(guest::Options),
-}
-
-#[derive(Debug, Args)]
-struct Compare {
-    /// Take a few minutes only: 500,000 records, two rounds
-    #[arg(long)]
-    short: bool,
-    /// Records of the input; 2,000,000 where not given
-    #[arg(long)]
-    records: Option<u64>,
-    /// Rounds that count, after one that does not; five where not given
-    #[arg(long)]
-    rounds: Option<u32>,
-    /// Partitions of every topic
-    #[arg(long, default_value_t = 4)]
-    partitions: i32,
-    /// What is done to each record
-    #[arg(long, value_delimiter = ',', default_values = ["identity", "flatten", "lz4-flatten"])]
-    jobs: Vec<Job>,
-    /// What is compared
-    #[arg(
-        long,
-        value_delimiter = ',',
-        default_values = [
-            "native-safe",
-            "native-batch",
-            "native-batch1",
-            "native-produce-batch",
-            "native-serde",
-            "edgemill1",
-            "edgemill2",
-        ]
-    )]
-    sides: Vec<Side>,
-    /// File for the result as JSON; target/bench/results.json where not given
-    #[arg(long)]
-    json: Option<PathBuf>,
-}
+use options::{Cli, Command, Options, Part};
+use report::{Measurements, Report};
+use side::{Family, Side};
 
 fn main() -> Result<()> {
     let cli = Cli::parse();
     match &cli.command {
         Some(Command::Native(options)) => native::run(options),
         Some(Command::Guest(options)) => guest::run(options),
-        None => compare(&cli.compare),
+        None => bench(&cli.options),
     }
 }
 
-fn compare(options: &Compare) -> Result<()> {
-    let records = options.records.unwrap_or(if options.short { 500_000 } else { 2_000_000 });
-    let rounds = options.rounds.unwrap_or(if options.short { 2 } else { 5 });
-    let load = report::load();
+fn bench(options: &Options) -> Result<()> {
+    let load = machine::load();
     if load > 1.0 {
         eprintln!("the machine is busy (load {load}): expect a wide spread, and stop what else runs");
     }
+    let sides = options.sides()?;
+    side::set_up(&families(options, &sides))?;
     let folder = tempfile::Builder::new().prefix("edgemill-bench-").tempdir()?;
-    if options.sides.iter().any(|side| side.is_edgemill()) {
-        side::prepare_modules(folder.path())?;
-    }
+    side::prepare_modules(folder.path())?;
     let broker = start_broker()?;
-    eprintln!("loading {records} flights into {} partitions", options.partitions);
-    let input = Input::load(&broker, &options.jobs, records, options.partitions)?;
-    let mut report = Report::default();
+    let lab = Lab::new(&broker, folder.path(), options.partitions)?;
+    let mut measurements = Measurements::default();
     // What was measured before a failure is worth keeping.
-    let outcome = measure_all(options, rounds, &broker, &input, folder.path(), &mut report);
-    let settings =
-        json!({ "records": records, "rounds": rounds, "partitions": options.partitions, "load_before": load });
+    let outcome = measure(&lab, options, &sides, &mut measurements);
+    let settings = json!({
+        "records": options.records(),
+        "records_of_python_and_bytewax": options.share(),
+        "rounds": options.rounds(),
+        "partitions": options.partitions,
+        "load_before": load,
+        "profile": if cfg!(debug_assertions) { "dev" } else { "bench" },
+    });
+    let report = Report::new(&measurements, Machine::look(), settings);
     let path = options.json.clone().map_or_else(default_path, Ok)?;
-    report.save(&path, &settings)?;
-    println!("{}", report.table()?);
+    report.save(&path)?;
+    println!("{}", report.text()?);
     println!(
-        "ratios are to the native loop of as many threads that takes the least processor time; spread is from the lowest to the highest"
+        "ratios are to the native loop of as many threads that takes the least processor time; what the same process takes for a \
+         single record is taken off (\"whole\": it is not); spread is from the lowest to the highest run"
     );
     println!("everything as JSON: {}", path.display());
-    outcome
+    outcome?;
+    if let Some(path) = &options.results {
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
+        results::write(&report, path, &now)?;
+        println!("results: {}, with charts beside it", path.display());
+    }
+    Ok(())
+}
+
+/// The peers that take part.
+fn families(options: &Options, sides: &[&'static Side]) -> Vec<Family> {
+    let mut families = Vec::new();
+    if options.parts().contains(&Part::Compare) {
+        for family in sides.iter().filter_map(|side| side.family()) {
+            if !families.contains(&family) {
+                families.push(family);
+            }
+        }
+    }
+    families
 }
 
 /// Starts a broker fit for measurements: with more memory and better machine code than the scenarios' one.
@@ -124,53 +109,36 @@ fn start_broker() -> Result<Broker> {
         std::env::set_var("KAFKA_JVM", "-XX:-UseSerialGC -XX:+UseG1GC -XX:TieredStopAtLevel=4");
     }
     eprintln!("starting a broker");
-    Broker::start_with("log.segment.delete.delay.ms=1000")
+    // a group waits for its members as it does by default: without, the first worker begins alone, and then shares
+    Broker::start_with("log.segment.delete.delay.ms=1000\ngroup.initial.rebalance.delay.ms=3000")
 }
 
-fn measure_all(
-    options: &Compare,
-    rounds: u32,
-    broker: &Broker,
-    input: &Input,
-    folder: &Path,
-    report: &mut Report,
-) -> Result<()> {
-    let watch = Watch::new(broker, options.partitions)?;
-    let address = broker.address();
-    // Round 0 warms the broker, the page cache and the cache of compiled modules.
-    for round in 0..=rounds {
-        for &job in &options.jobs {
-            let mut sides: Vec<Side> = options.sides.iter().copied().filter(|side| side.does(job)).collect();
-            let first = round as usize % sides.len().max(1);
-            sides.rotate_left(first);
-            for side in sides {
-                let output = broker_topic(broker, side, job, round, options.partitions)?;
-                let (brokers, input_topic) = (address.as_str(), Input::topic(job));
-                let run =
-                    Run { brokers, job, input: input_topic, output: &output, partitions: options.partitions, folder };
-                let measured = watch.run(&mut side.command(&run)?, &output, input.records, &folder.join("log"))?;
-                let checked = input.expected(job, side.keeps_timestamps()).check(broker, &output);
-                checked.with_context(|| format!("checking what {} made", side.name()))?;
-                broker.delete_topic(&output)?;
-                eprintln!(
-                    "round {round} {:<34} {:>9.0} records/s {:>6.2} CPU-s/mill. {:>5.0} MiB",
-                    output, measured.records_per_second, measured.cpu_seconds_per_million, measured.peak_mib
-                );
-                if round > 0 {
-                    report.samples.push(Sample { round, job, side, measured });
-                }
-            }
-        }
+fn measure(lab: &Lab<'_>, options: &Options, sides: &[&'static Side], measurements: &mut Measurements) -> Result<()> {
+    let parts = options.parts();
+    if parts.contains(&Part::Compare) {
+        let (records, partitions) = (options.records(), options.partitions);
+        eprintln!("loading {records} flights into {partitions} partitions");
+        let whole = Input::load(lab.broker, "flights", &options.jobs, records, partitions)?;
+        let share = Input::load(lab.broker, "flights-share", &options.jobs, options.share(), partitions)?;
+        let one = Input::load(lab.broker, "flights-one", &options.jobs, 1, partitions)?;
+        let (jobs, rounds) = (options.jobs.as_slice(), options.rounds());
+        let comparison = Comparison { jobs, sides, rounds, whole: &whole, share: &share, one: &one };
+        comparison.run(lab, &mut measurements.samples)?;
+        [whole, share, one].iter().try_for_each(|input| input.delete(lab.broker, jobs))?;
+    }
+    if parts.contains(&Part::Latency) {
+        let (rounds, seconds) = if options.short { (2, 5) } else { (5, 20) };
+        measurements.latency = latency::measure(lab, rounds, Duration::from_secs(seconds))?;
+    }
+    if parts.contains(&Part::Start) {
+        let input = Input::load(lab.broker, "start", &[Job::Flatten], 1000, options.partitions)?;
+        measurements.start = Some(start::measure(lab, &input, if options.short { 3 } else { 9 })?);
+    }
+    if parts.contains(&Part::Growth) {
+        let (records, runs) = if options.short { (200_000, 1) } else { (1_000_000, 3) };
+        growth::measure(lab, Extent { most: options.growth_most(), records, runs }, &mut measurements.growth)?;
     }
     Ok(())
-}
-
-/// Makes the topic that a run writes, and gives its name.
-fn broker_topic(broker: &Broker, side: Side, job: Job, round: u32, partitions: i32) -> Result<String> {
-    let job = job.to_possible_value().context("every job has a name")?;
-    let name = format!("{}-{}-{round}", job.get_name(), side.name());
-    broker.create_topic(&name, partitions, &input::TOPIC)?;
-    Ok(name)
 }
 
 /// `target/bench/results.json`, with the target folder that this program was built in.

@@ -1,6 +1,7 @@
 //! Runs a side as a child process and measures it from outside: records a second, processor time, memory.
 
 use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -9,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use edgemill_tests::Broker;
-use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{ClientConfig, TopicPartitionList};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde::Serialize;
 
 /// How long a run, or its end, may take.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Ticks a second in which Linux gives processor time to programs (`USER_HZ`), on every architecture that matters.
 const TICKS: f64 = 100.0;
@@ -23,102 +24,185 @@ const TICKS: f64 = 100.0;
 /// What one run took.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Measured {
-    /// From the first output seen to the last: starting and joining a group do not count.
+    /// From the moment when a fifth of the outputs had been seen to the last: neither starting and joining a group count, nor
+    /// what was under way before anything was seen.
     pub(crate) records_per_second: f64,
-    /// Processor time of the whole process, start and end included, for each million records.
-    pub(crate) cpu_seconds_per_million: f64,
-    /// Processor time until the first output was seen.
-    pub(crate) cpu_seconds_to_first: f64,
+    /// Processor time of the whole process, start and end included.
+    pub(crate) cpu_seconds: f64,
+    /// Processor time of the threads that it had when the last output was seen, to the nanosecond.
+    pub(crate) cpu_seconds_to_last: f64,
     /// From the start of the process to the first output seen.
     pub(crate) seconds_to_first: f64,
     /// The most memory it had (`VmHWM`).
     pub(crate) peak_mib: f64,
 }
 
-/// Asks the broker how many records a topic has.
+/// How to see how far a run is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Progress<'a> {
+    /// By the ends of the output's partitions.
+    Ends(&'a str),
+    /// By what the group of this name has committed of this input: in transactions, it counts at the same moment as the
+    /// outputs do. The ends of partitions would count the markers of transactions.
+    Committed { group: &'a str, input: &'a str },
+}
+
+/// One process to measure.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measurement<'a> {
+    pub(crate) progress: Progress<'a>,
+    pub(crate) partitions: i32,
+    /// How many records it has to do.
+    pub(crate) records: u64,
+    /// Whether the signal that asks it to end may end it without more ado.
+    pub(crate) ends_by_signal: bool,
+    /// Where its log goes.
+    pub(crate) log: &'a Path,
+}
+
+/// Asks the broker how far a run is.
 pub(crate) struct Watch {
+    brokers: String,
     client: BaseConsumer,
-    partitions: i32,
     interrupted: Arc<AtomicBool>,
 }
 
 impl Watch {
-    pub(crate) fn new(broker: &Broker, partitions: i32) -> Result<Self> {
-        let client = ClientConfig::new().set("bootstrap.servers", broker.address()).create()?;
+    pub(crate) fn new(broker: &Broker) -> Result<Self> {
+        let brokers = broker.address();
+        let client = ClientConfig::new().set("bootstrap.servers", &brokers).create()?;
         // The broker's data is large and in a temporary folder: it goes with its owner, so this must end in order.
         let interrupted = Arc::new(AtomicBool::new(false));
         for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
             signal_hook::flag::register(signal, Arc::clone(&interrupted)).context("registering for signals")?;
         }
-        Ok(Self { client, partitions, interrupted })
+        Ok(Self { brokers, client, interrupted })
+    }
+
+    /// Ends what goes on where somebody has asked for it.
+    ///
+    /// # Errors
+    /// Somebody has.
+    pub(crate) fn go_on(&self) -> Result<()> {
+        ensure!(!self.interrupted.load(Ordering::Relaxed), "interrupted");
+        Ok(())
     }
 
     /// Counts a topic's records; none where the broker cannot say: a new topic has no leader for a moment.
-    fn records(&self, topic: &str) -> Option<u64> {
+    fn ends(&self, topic: &str, partitions: i32) -> Option<u64> {
         let mut records = 0;
-        for partition in 0..self.partitions {
+        for partition in 0..partitions {
             let (_, end) = self.client.fetch_watermarks(topic, partition, Duration::from_secs(10)).ok()?;
             records += u64::try_from(end).ok()?;
         }
         Some(records)
     }
 
-    /// Runs the command until the topic has so many records, and then asks it to stop.
+    /// Runs the command until all records are done, and then asks it to stop.
     ///
     /// # Errors
     /// The command ended by itself or with an error, or the records did not come.
-    pub(crate) fn run(&self, command: &mut Command, topic: &str, records: u64, log: &Path) -> Result<Measured> {
-        let file = File::create(log)?;
-        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+    pub(crate) fn run(&self, command: &mut Command, measurement: &Measurement<'_>) -> Result<Measured> {
+        let log = measurement.log;
         let started = Instant::now();
-        let child = Running(command.spawn().with_context(|| format!("starting {command:?}"))?);
-        let measured = self.follow(child, started, topic, records);
+        let child = Running::start(command, log)?;
+        let measured = self.follow(child, started, measurement);
         measured.with_context(|| format!("{command:?}\n{}", tail(log)))
     }
 
-    fn follow(&self, mut child: Running, started: Instant, topic: &str, records: u64) -> Result<Measured> {
-        let mut first = None;
-        let (first, last) = loop {
-            if let Some(status) = child.0.try_wait()? {
-                bail!("it ended with {status}");
-            }
-            ensure!(!self.interrupted.load(Ordering::Relaxed), "interrupted");
-            let seen = self.records(topic).unwrap_or(0);
-            let now = Instant::now();
-            if first.is_none() && seen > 0 {
-                first = Some((now, seen, child.cpu_seconds()?));
-            }
-            match first {
-                Some(first) if seen >= records => break (first, now),
-                _ => ensure!(
-                    started.elapsed() < PATIENCE,
-                    "after {PATIENCE:?} the output has {seen} of {records} records"
-                ),
-            }
-            // Asking costs the broker a little, so it is asked often only where it matters.
-            let close = first.is_none() || seen * 20 > records * 19;
-            pause(Duration::from_millis(if close { 2 } else { 50 }));
+    fn follow(&self, mut child: Running, started: Instant, measurement: &Measurement<'_>) -> Result<Measured> {
+        let Measurement { progress, partitions, records, .. } = *measurement;
+        let group = match progress {
+            Progress::Ends(_) => None,
+            Progress::Committed { group, input } => Some(Group::new(&self.brokers, group, input, partitions)?),
         };
+        let (mut first, mut mark) = (None, None);
+        let last = loop {
+            child.runs()?;
+            self.go_on()?;
+            let seen = match (&group, progress) {
+                (Some(group), _) => group.committed(),
+                (None, Progress::Ends(topic) | Progress::Committed { input: topic, .. }) => {
+                    self.ends(topic, partitions)
+                }
+            };
+            let (seen, now) = (seen.unwrap_or(0), Instant::now());
+            if seen > 0 {
+                first.get_or_insert(now);
+            }
+            if seen * 5 >= records {
+                mark.get_or_insert((now, seen));
+            }
+            if seen >= records {
+                break now;
+            }
+            ensure!(started.elapsed() < PATIENCE, "after {PATIENCE:?} the output has {seen} of {records} records");
+            // Asking costs the broker a little, so it is asked often only where it matters.
+            let matters = mark.is_none() || seen * 20 > records * 19;
+            pause(Duration::from_millis(if matters && partitions < 100 { 2 } else { 50 }));
+        };
+        let cpu_seconds_to_last = child.thread_seconds()?;
         let peak_mib = child.peak_mib()?;
-        let cpu_seconds = child.stop()?;
-        let (first_at, first_seen, cpu_to_first) = first;
-        let counted = records - first_seen.min(records);
+        let cpu_seconds = child.stop(measurement.ends_by_signal)?;
+        let (since, seen) = mark.unwrap_or((started, 0));
         Ok(Measured {
-            records_per_second: counted as f64 / (last - first_at).as_secs_f64().max(1e-3),
-            cpu_seconds_per_million: cpu_seconds * 1e6 / records as f64,
-            cpu_seconds_to_first: cpu_to_first,
-            seconds_to_first: (first_at - started).as_secs_f64(),
+            records_per_second: (records - seen.min(records)) as f64 / (last - since).as_secs_f64().max(1e-3),
+            cpu_seconds,
+            cpu_seconds_to_last,
+            seconds_to_first: (first.unwrap_or(last) - started).as_secs_f64(),
             peak_mib,
         })
     }
 }
 
+/// Asks for a group's offsets.
+struct Group {
+    client: BaseConsumer,
+    lanes: TopicPartitionList,
+}
+
+impl Group {
+    fn new(brokers: &str, group: &str, input: &str, partitions: i32) -> Result<Self> {
+        let client = ClientConfig::new()
+            .set("bootstrap.servers", brokers)
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            // With `read_committed` the answer would wait for the end of a transaction that is about to commit.
+            .set("isolation.level", "read_uncommitted")
+            .create()?;
+        let mut lanes = TopicPartitionList::new();
+        lanes.add_partition_range(input, 0, partitions - 1);
+        Ok(Self { client, lanes })
+    }
+
+    /// How many records it has committed; none where the broker cannot say.
+    fn committed(&self) -> Option<u64> {
+        let offsets = self.client.committed_offsets(self.lanes.clone(), Duration::from_secs(10)).ok()?;
+        Some(offsets.elements().iter().filter_map(|lane| u64::try_from(lane.offset().to_raw()?).ok()).sum())
+    }
+}
+
 /// A child process, which ends with its owner.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Running {
+    /// Starts it, with all that it says in a file.
+    pub(crate) fn start(command: &mut Command, log: &Path) -> Result<Self> {
+        let file = File::create(log)?;
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        Ok(Self(command.spawn().with_context(|| format!("starting {command:?}"))?))
+    }
+
+    /// Makes sure that it has not ended.
+    pub(crate) fn runs(&mut self) -> Result<()> {
+        if let Some(status) = self.0.try_wait()? {
+            bail!("it ended with {status}");
+        }
+        Ok(())
+    }
+
     /// Asks it to stop, waits until it has, and gives the processor time that it took.
-    fn stop(&mut self) -> Result<f64> {
+    pub(crate) fn stop(&mut self, may_end_by_signal: bool) -> Result<f64> {
         let pid = Pid::from_child(&self.0);
         kill_process(pid, Signal::TERM)?;
         let asked = Instant::now();
@@ -130,8 +214,20 @@ impl Running {
         }
         let cpu = self.cpu_seconds()?;
         let status = self.0.wait()?;
-        ensure!(status.success(), "asked to stop, it ended with {status}");
+        let by_signal = may_end_by_signal && status.signal() == Some(signal_hook::consts::SIGTERM);
+        ensure!(status.success() || by_signal, "asked to stop, it ended with {status}");
         Ok(cpu)
+    }
+
+    /// Adds the processor time of the threads up that there are now: exact, where the process's own account has ticks.
+    fn thread_seconds(&self) -> Result<f64> {
+        let mut nanoseconds = 0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.0.id()))? {
+            // A thread may end meanwhile.
+            let account = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+            nanoseconds += account.split_whitespace().next().and_then(|on| on.parse::<u64>().ok()).unwrap_or(0);
+        }
+        Ok(nanoseconds as f64 / 1e9)
     }
 
     fn cpu_seconds(&self) -> Result<f64> {
@@ -157,12 +253,14 @@ impl Drop for Running {
     }
 }
 
+/// Waits a little.
 #[expect(clippy::disallowed_methods, reason = "the broker tells nobody that a topic has grown: it must be asked")]
-fn pause(time: Duration) {
+pub(crate) fn pause(time: Duration) {
     std::thread::sleep(time);
 }
 
-fn tail(log: &Path) -> String {
+/// The end of a log, for the message of a failure.
+pub(crate) fn tail(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(20)..].join("\n")

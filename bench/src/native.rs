@@ -89,6 +89,10 @@ pub(crate) struct Options {
     /// Which calls of librdkafka are made
     #[arg(long)]
     pub(crate) calls: Calls,
+    /// Milliseconds that rows wait for others: `linger.ms`. As the host's at full load, since with less librdkafka's thread
+    /// looks in vain again and again while a request of the partition is on its way
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) linger: u32,
     /// Which code flattens
     #[arg(long, default_value = "scanner")]
     pub(crate) code: Code,
@@ -156,8 +160,7 @@ fn producer_config(options: &Options) -> ClientConfig {
         .set("bootstrap.servers", &options.brokers)
         .set("enable.idempotence", "true")
         .set("acks", "all")
-        // as the host's: with less librdkafka's thread looks in vain again and again while a request is on its way
-        .set("linger.ms", "1000")
+        .set("linger.ms", options.linger.to_string())
         .set("message.timeout.ms", "0")
         .set("partitioner", "murmur2_random");
     config

@@ -138,6 +138,8 @@ fn patiently<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> KafkaResult<T> {
                     code,
                     Code::OperationTimedOut
                         | Code::RequestTimedOut
+                        | Code::NotLeaderForPartition
+                        | Code::LeaderNotAvailable
                         | Code::NotCoordinator
                         | Code::CoordinatorNotAvailable
                         | Code::CoordinatorLoadInProgress

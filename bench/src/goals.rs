@@ -1,0 +1,87 @@
+//! The goals of the data path, and whether what was measured meets them. They are told, never asserted: on a noisy machine a
+//! ratio near its bound is on either side of it.
+
+use serde::Serialize;
+
+use crate::growth::Growth;
+use crate::latency::Latency;
+use crate::native::Job;
+use crate::report::{Line, find};
+use crate::side::{HOST, name};
+use crate::start::Start;
+
+/// A goal and what was measured.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Goal {
+    pub(crate) what: String,
+    pub(crate) bound: String,
+    pub(crate) measured: String,
+    pub(crate) met: bool,
+}
+
+fn at_most(what: String, bound: f64, unit: &str, measured: f64) -> Goal {
+    let digits = if unit.is_empty() { 2 } else { 1 };
+    Goal {
+        what,
+        bound: format!("at most {bound}{unit}"),
+        measured: format!("{measured:.digits$}{unit}"),
+        met: measured <= bound,
+    }
+}
+
+/// Reckons those for which something was measured.
+pub(crate) fn reckon(lines: &[Line], latency: &[Latency], start: Option<Start>, growth: &Growth) -> Vec<Goal> {
+    let mut goals = Vec::new();
+    for job in [Job::Identity, Job::Flatten, Job::Lz4Flatten] {
+        let (bound, called) = (if job == Job::Lz4Flatten { 1.2 } else { 1.15 }, name(job));
+        for (threads, side) in [(2, HOST), (1, "edgemill1")] {
+            let Some(line) = find(lines, job, side) else { continue };
+            let at = format!("{called} on {threads} thread{}", if threads == 1 { "" } else { "s" });
+            if let Some(ratio) = line.cpu_ratio {
+                goals.push(at_most(format!("CPU per record to the native loop's, {at}"), bound, "", ratio));
+            }
+            if let Some(ratio) = line.rate_ratio {
+                let (what, measured) = (format!("records a second to the native loop's, {at}"), format!("{ratio:.2}"));
+                goals.push(Goal { what, bound: "at least 0.9".to_owned(), measured, met: ratio >= 0.9 });
+            }
+            if let Some(ratio) = find(lines, job, &format!("{side}-component")).and_then(|line| line.cpu_ratio) {
+                goals.push(at_most(format!("the same through the component door, {at}"), 1.25, "", ratio));
+            }
+            if let Some(once) = find(lines, job, &format!("{side}-once")) {
+                let ratio = once.cpu_seconds_per_million / line.cpu_seconds_per_million;
+                goals.push(at_most(format!("CPU per record exactly-once to at-least-once, {at}"), 1.1, "", ratio));
+            }
+        }
+    }
+    for line in latency.iter().filter(|line| line.side == "edgemill") {
+        goals.push(at_most(format!("p99 latency when idle, {}", name(line.job)), 10.0, " ms", line.p99));
+    }
+    if let Some(worst) = lines.iter().filter(|line| line.side.name == HOST).map(|line| line.peak_mib).reduce(f64::max) {
+        goals.push(at_most("peak memory at full load".to_owned(), 150.0, " MiB", worst));
+    }
+    if let Some(start) = start {
+        goals.push(at_most("start to first record, group join apart".to_owned(), 300.0, " ms", start.without_joining));
+    }
+    if !growth.modules.is_empty() {
+        let slope = growth.nanoseconds_a_module;
+        goals.push(at_most("one identity more in the chain, a record".to_owned(), 60.0, " ns", slope));
+    }
+    goals
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_measured_is_not_told() {
+        assert!(reckon(&[], &[], None, &Growth::default()).is_empty());
+    }
+
+    #[test]
+    fn a_bound_belongs_to_what_it_allows() {
+        assert!(at_most(String::new(), 1.15, "", 1.15).met);
+        let goal = at_most(String::new(), 300.0, " ms", 300.1);
+        assert_eq!((goal.met, &*goal.measured, &*goal.bound), (false, "300.1 ms", "at most 300 ms"));
+    }
+}
