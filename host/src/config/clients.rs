@@ -220,7 +220,7 @@ fn kafka_sink(section: &Section<'_>, cluster: &Cluster) -> (Sink, Vec<Written>) 
         topic: topic.unwrap_or_default(),
         routes,
         partition: section.get("partition").and_then(|item| item.word(&words)).unwrap_or(Partitioning::Key),
-        in_flight: section.get("in_flight").and_then(|item| item.size(64 << 10..=4 << 30)).unwrap_or(32 << 20),
+        in_flight: section.get("in_flight").and_then(|item| item.size(64 << 10..=4 << 30)).unwrap_or(16 << 20),
     };
     (Sink::Kafka(sink), all)
 }

@@ -97,7 +97,7 @@ fn a_file_of_ten_lines_has_defaults_for_the_rest() {
     assert_eq!(copy.source.client.unreachable_after, Some(Duration::from_secs(60)));
     assert_eq!(copy.batch, BatchLimit { records: 1024, bytes: 1 << 20 });
     let Sink::Kafka(sink) = &copy.sink else { panic!("a Kafka sink") };
-    assert_eq!((sink.partition, sink.in_flight), (Partitioning::Key, 32 << 20));
+    assert_eq!((sink.partition, sink.in_flight), (Partitioning::Key, 16 << 20));
 }
 
 #[test]
