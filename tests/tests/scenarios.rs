@@ -19,6 +19,7 @@ mod scenarios {
     mod pipeline;
     mod poison;
     mod policy;
+    mod quiet;
     mod rebalances;
     mod redrive;
     mod replay;
