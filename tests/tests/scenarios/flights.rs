@@ -78,7 +78,7 @@ const CHAIN: [&str; 2] = ["module = \"lz4-decompress.wasm\"", "module = \"flatte
 #[test]
 fn promise_order_holds_for_a_million_flights_each_delivered_once_and_byte_for_byte() -> Result<()> {
     let broker = Broker::shared();
-    let count: u64 = scale(1_000_000, 5_000_000);
+    let count: u64 = scale(1_000_000, 10_000_000);
     let pipeline = Pipeline::new("flights", PARTITIONS as i32)?;
     let input = Input::new(1)?;
     let builder = pipeline.host("workers = 2", &CHAIN);
@@ -87,7 +87,7 @@ fn promise_order_holds_for_a_million_flights_each_delivered_once_and_byte_for_by
         .module("flatten-flights.wasm", modules::shipped("flatten-flights.wasm")?)
         .start()?;
     broker.produce(&pipeline.from, input.records(count))?;
-    pipeline.wait_for_end(Duration::from_secs(scale(180, 900)))?;
+    pipeline.wait_for_end(Duration::from_secs(scale(180, 1800)))?;
     stop(host)?;
 
     // With partitions as in the input, row k of partition p is flight p + 4k, and its offset is k.
