@@ -22,7 +22,8 @@ struct Input {
 impl Input {
     fn new(seed: u64) -> Result<Self> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
-        Ok(Self { flights: Flights::new(seed), since: i64::try_from(now)? - 3_600_000 })
+        // a millisecond a record, none of them in the future: brokers refuse that
+        Ok(Self { flights: Flights::new(seed), since: i64::try_from(now)? - 3 * 3_600_000 })
     }
 
     fn records(&self, count: u64) -> impl Iterator<Item = Record> + '_ {
