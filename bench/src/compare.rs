@@ -9,11 +9,13 @@ use crate::measure::{Measured, Measurement, Progress};
 use crate::native::Job;
 use crate::side::{Run, Side, name};
 
-/// Peers take long and differ by far more than their spread, so they sit out later rounds.
-const PEER_ROUNDS: u32 = 3;
+/// Peers take long and differ by far more than their spread, so they sit out later rounds, and in the short form all jobs but one.
+const PEER_ROUNDS: u32 = 2;
+const PEER_ROUNDS_IN_SHORT: u32 = 1;
+const PEER_JOB_IN_SHORT: Job = Job::Flatten;
 
 /// In how many rounds at most, that one included which does not count, each side also runs on a single record.
-const EMPTY_ROUNDS: u32 = 3;
+const EMPTY_ROUNDS: u32 = 2;
 
 /// One run. With a single record it shows what starting and ending take, which is the same for a billion of them.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -32,6 +34,8 @@ pub(crate) struct Comparison<'a> {
     pub(crate) jobs: &'a [Job],
     pub(crate) sides: &'a [&'static Side],
     pub(crate) rounds: u32,
+    /// Whether there is little time.
+    pub(crate) short: bool,
     /// The input.
     pub(crate) whole: &'a Input,
     /// A share of it.
@@ -74,7 +78,11 @@ impl Comparison<'_> {
 
     /// The sides of a job in the order of a round: each round begins with another one.
     fn turn(&self, job: Job, round: u32) -> Vec<&'static Side> {
-        let takes_part = |side: &&Side| side.does(job) && (side.family().is_none() || round <= PEER_ROUNDS);
+        let peers_take_part = match self.short {
+            true => round <= PEER_ROUNDS_IN_SHORT && (job == PEER_JOB_IN_SHORT || !self.jobs.contains(&PEER_JOB_IN_SHORT)),
+            false => round <= PEER_ROUNDS,
+        };
+        let takes_part = |side: &&Side| side.does(job) && (side.family().is_none() || peers_take_part);
         let mut sides: Vec<&'static Side> = self.sides.iter().copied().filter(takes_part).collect();
         let first = round as usize % sides.len().max(1);
         sides.rotate_left(first);

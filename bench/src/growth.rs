@@ -23,7 +23,7 @@ const MODULES: [usize; 5] = [1, 2, 4, 8, 16];
 /// they take altogether.
 const ONCE_BEYOND: u64 = 1_000_000;
 const OFTENER_TO: u64 = 10_000;
-const OFTENER: u32 = 5;
+const OFTENER: u32 = 3;
 
 /// What a record costs at one point.
 #[derive(Clone, Copy, Debug, Serialize)]

@@ -109,8 +109,8 @@ fn start_broker() -> Result<Broker> {
         std::env::set_var("KAFKA_JVM", "-XX:-UseSerialGC -XX:+UseG1GC -XX:TieredStopAtLevel=4");
     }
     eprintln!("starting a broker");
-    // a group waits for its members as it does by default: without, the first worker begins alone, and then shares
-    Broker::start_with("log.segment.delete.delay.ms=1000\ngroup.initial.rebalance.delay.ms=3000")
+    // a group waits a little for its members: without, the first worker begins alone, and then shares
+    Broker::start_with("log.segment.delete.delay.ms=1000\ngroup.initial.rebalance.delay.ms=500")
 }
 
 fn measure(lab: &Lab<'_>, options: &Options, sides: &[&'static Side], measurements: &mut Measurements) -> Result<()> {
@@ -121,18 +121,18 @@ fn measure(lab: &Lab<'_>, options: &Options, sides: &[&'static Side], measuremen
         let whole = Input::load(lab.broker, "flights", &options.jobs, records, partitions)?;
         let share = Input::load(lab.broker, "flights-share", &options.jobs, options.share(), partitions)?;
         let one = Input::load(lab.broker, "flights-one", &options.jobs, 1, partitions)?;
-        let (jobs, rounds) = (options.jobs.as_slice(), options.rounds());
-        let comparison = Comparison { jobs, sides, rounds, whole: &whole, share: &share, one: &one };
+        let (jobs, rounds, short) = (options.jobs.as_slice(), options.rounds(), options.short);
+        let comparison = Comparison { jobs, sides, rounds, short, whole: &whole, share: &share, one: &one };
         comparison.run(lab, &mut measurements.samples)?;
         [whole, share, one].iter().try_for_each(|input| input.delete(lab.broker, jobs))?;
     }
     if parts.contains(&Part::Latency) {
-        let (rounds, seconds) = if options.short { (2, 5) } else { (5, 20) };
+        let (rounds, seconds) = if options.short { (1, 5) } else { (3, 10) };
         measurements.latency = latency::measure(lab, rounds, Duration::from_secs(seconds))?;
     }
     if parts.contains(&Part::Start) {
         let input = Input::load(lab.broker, "start", &[Job::Flatten], 1000, options.partitions)?;
-        measurements.start = Some(start::measure(lab, &input, if options.short { 3 } else { 9 })?);
+        measurements.start = Some(start::measure(lab, &input, if options.short { 3 } else { 5 })?);
     }
     if parts.contains(&Part::Growth) {
         let (records, runs) = if options.short { (200_000, 1) } else { (1_000_000, 3) };

@@ -43,7 +43,7 @@ pub(crate) enum Part {
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Take some minutes only: fewer records and rounds, no growth
+    /// Take some minutes only: fewer records, rounds and sides, peers at flatten only, no growth
     #[arg(long)]
     pub(crate) short: bool,
     /// Measure growth in the short form too
@@ -55,7 +55,7 @@ pub(crate) struct Options {
     /// Records of the input; 2,000,000, in the short form 500,000
     #[arg(long)]
     records: Option<u64>,
-    /// Rounds that count, after one that does not; five, in the short form two
+    /// Rounds that count, after one that does not; four, in the short form two
     #[arg(long)]
     rounds: Option<u32>,
     /// Partitions of every topic
@@ -64,7 +64,7 @@ pub(crate) struct Options {
     /// What is done to each record
     #[arg(long, value_delimiter = ',', default_values = ["identity", "flatten", "lz4-flatten"])]
     pub(crate) jobs: Vec<Job>,
-    /// What is compared; everything where not given
+    /// What is compared; everything where not given, in the short form what the goals are about
     #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(SIDES.iter().map(|side| side.name)))]
     sides: Vec<String>,
     /// Which peers take part
@@ -92,7 +92,7 @@ impl Options {
     }
 
     pub(crate) fn rounds(&self) -> u32 {
-        self.rounds.unwrap_or(if self.short { 2 } else { 5 })
+        self.rounds.unwrap_or(if self.short { 2 } else { 4 })
     }
 
     pub(crate) fn growth_most(&self) -> u64 {
@@ -116,7 +116,10 @@ impl Options {
     /// # Errors
     /// None is left.
     pub(crate) fn sides(&self) -> Result<Vec<&'static Side>> {
-        let named = |side: &Side| self.sides.is_empty() || self.sides.iter().any(|name| name == side.name);
+        let named = |side: &Side| match self.sides.is_empty() {
+            true => !self.short || side.is_in_short(),
+            false => self.sides.iter().any(|name| name == side.name),
+        };
         let wanted = |family| !self.peers.contains(&Family::None) && self.peers.contains(&family);
         let sides: Vec<_> = SIDES.iter().filter(|side| named(side) && side.family().is_none_or(wanted)).collect();
         if sides.is_empty() {
@@ -139,6 +142,9 @@ mod tests {
         assert_eq!(options(&[]).sides().unwrap().len(), SIDES.len());
         let without = options(&["--peers", "none"]).sides().unwrap();
         assert!(without.iter().all(|side| side.family().is_none()) && without.len() > 10);
+        let short = options(&["--short"]).sides().unwrap();
+        let has = |name| short.iter().any(|side| side.name == name);
+        assert!(has("edgemill1-once") && has("bytewax") && !has("native-serde") && !has("edgemill2-untimed"));
         let some = options(&["--sides", "edgemill2,bytewax,native-batch", "--peers", "python"]).sides().unwrap();
         assert_eq!(some.iter().map(|side| side.name).collect::<Vec<_>>(), ["native-batch", "edgemill2"]);
         assert!(options(&["--sides", "bytewax", "--peers", "none"]).sides().is_err());

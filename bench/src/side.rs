@@ -61,6 +61,8 @@ const COMPONENT: Edgemill = Edgemill { door: Door::Component, ..USUAL };
 pub(crate) const BAR: &str = "native-batch";
 /// The host as it comes, with as many workers.
 pub(crate) const HOST: &str = "edgemill2";
+/// The loop that people write with the library, never the faster one.
+const SAFE: &str = "native-safe";
 /// The same as [`BAR`], under another name.
 pub(crate) const AGAIN: &str = "native-batch-again";
 
@@ -69,7 +71,7 @@ pub(crate) static SIDES: &[Side] = &[
     native(BAR, "native loop, librdkafka's batch calls", 2, Calls::Batch, Code::Scanner, true),
     native(AGAIN, "the same again: the noise floor", 2, Calls::Batch, Code::Scanner, false),
     native("native-batch1", "the same on one thread", 1, Calls::Batch, Code::Scanner, true),
-    native("native-safe", "native loop, rdkafka's own calls", 2, Calls::Safe, Code::Scanner, true),
+    native(SAFE, "native loop, rdkafka's own calls", 2, Calls::Safe, Code::Scanner, true),
     native(
         "native-produce-batch",
         "native loop that drops timestamps and headers, for reference",
@@ -151,6 +153,15 @@ impl Side {
     /// Whether it gets only a share of the input: it is slow, and has nothing to warm up.
     pub(crate) fn takes_share(&self) -> bool {
         matches!(self.kind, Kind::Peer(Peer::Tutorial | Peer::Batched | Peer::Bytewax))
+    }
+
+    /// Whether it takes part in the short form without being asked for: bars, the noise floor, and what goals are about.
+    pub(crate) fn is_in_short(&self) -> bool {
+        match self.kind {
+            Kind::Native { bar, .. } => bar && self.name != SAFE || self.name == AGAIN,
+            Kind::Edgemill(edgemill) => edgemill.timed,
+            Kind::Peer(_) => true,
+        }
     }
 
     /// Whether it ends by the signal that asks it to.

@@ -118,6 +118,9 @@ pub trait Transactions {
     /// Whether it holds as much as one should.
     fn is_large(&self) -> bool;
 
+    /// How long one may be left open on purpose.
+    fn longest(&self) -> Duration;
+
     /// Whether it is so old that the cluster will soon end it by itself.
     fn is_old(&self) -> bool;
 

@@ -126,8 +126,8 @@ pub struct Worker {
     quiet_until: Option<Instant>,
     delivery_backoff: Backoff,
     next_commit: Instant,
-    /// Nothing is read until the transaction has ended.
-    closing: bool,
+    /// Since when nothing is read until the transaction has ended.
+    closing: Option<Instant>,
     next_status: Instant,
     /// When the next hold may end; none where no lane waits for a time.
     next_try: Option<Instant>,
@@ -170,7 +170,7 @@ impl Worker {
                 now.elapsed().as_nanos() as u64,
             ),
             next_commit,
-            closing: false,
+            closing: None,
             next_status: now + publish::INTERVAL,
             next_try: None,
             next_probe: None,
@@ -214,7 +214,7 @@ impl Worker {
             let idle = matches!(event, Event::Idle | Event::End);
             self.meet(event)?;
             self.settle()?;
-            let pace = match (self.closing, idle && read.is_some()) {
+            let pace = match (self.closing.is_some(), idle && read.is_some()) {
                 (true, _) => Pace::Waiting,
                 (false, true) => Pace::Idle,
                 (false, false) => Pace::Busy,
@@ -268,7 +268,7 @@ impl Worker {
         }
         self.quiet_until = None;
         let dead_letters_have_room = self.hands.dead_letters.as_ref().is_none_or(|sink| sink.has_room());
-        let reads = !self.closing && self.postponed.is_none() && self.hands.sink.has_room() && dead_letters_have_room;
+        let reads = self.closing.is_none() && self.postponed.is_none() && self.hands.sink.has_room() && dead_letters_have_room;
         reads.then_some(self.hands.settings.batch)
     }
 

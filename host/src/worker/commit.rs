@@ -12,6 +12,11 @@ const WAIT: Duration = Duration::from_secs(5);
 /// How long the end of a transaction may take before the worker is made anew.
 const TRANSACTION_WAIT: Duration = Duration::from_secs(15);
 
+/// A transaction lasts so many times as long as the one before took to be closed, since nothing is read while one is ...
+const WORTH: u32 = 4;
+/// ... but no longer than this because of it: its rows are invisible meanwhile, and done again when it fails.
+const LONG: Duration = Duration::from_secs(1);
+
 /// Why a transaction is given up before the cluster does it.
 pub(super) const TOO_OLD: &str = "its rows were not delivered within `transaction.timeout.ms`";
 
@@ -67,11 +72,13 @@ impl Worker {
         if transaction.is_old() {
             return self.abort_transaction(TOO_OLD);
         }
-        if !self.closing && (transaction.is_large() || now >= self.next_commit) {
-            self.closing = transaction.is_open() || !self.hands.ledger.moved().is_empty();
+        if self.closing.is_none() && (transaction.is_large() || now >= self.next_commit) {
             self.next_commit = now + self.hands.settings.commit_interval;
+            if transaction.is_open() || !self.hands.ledger.moved().is_empty() {
+                self.closing = Some(now);
+            }
         }
-        match self.closing && self.hands.ledger.is_all_settled() {
+        match self.closing.is_some() && self.hands.ledger.is_all_settled() {
             true => self.end_transaction(),
             false => Ok(()),
         }
@@ -85,7 +92,8 @@ impl Worker {
         if points.is_empty() && transaction.is_open() {
             return self.abort_transaction("it has rows that no lane stands for");
         }
-        (self.closing, self.next_commit) = (false, Instant::now() + self.hands.settings.commit_interval);
+        let (closing, longest) = (self.closing.take(), transaction.longest().min(LONG));
+        self.next_commit = Instant::now() + self.hands.settings.commit_interval;
         if points.is_empty() {
             return Ok(());
         }
@@ -104,6 +112,8 @@ impl Worker {
         self.hands.metrics.transaction_seconds.record(started.elapsed());
         self.hands.metrics.commit(true);
         self.delivery_backoff.reset();
+        let closed_in = closing.map_or(Duration::ZERO, |since| since.elapsed());
+        self.next_commit = Instant::now() + lasts(self.hands.settings.commit_interval, closed_in, longest);
         Ok(())
     }
 
@@ -135,7 +145,7 @@ impl Worker {
 
     /// Ends the transaction so that nobody sees anything of it. The ledger has been told before.
     pub(super) fn throw_away(&mut self) -> Result<(), WorkerError> {
-        (self.closing, self.hands.spoiled) = (false, false);
+        (self.closing, self.hands.spoiled) = (None, false);
         let started = Instant::now();
         while let Some(transaction) = self.hands.sink.transactions().filter(|transaction| transaction.is_open()) {
             match transaction.abort()? {
@@ -171,5 +181,27 @@ impl Worker {
             Some((book.partition.clone(), *resume))
         };
         points.iter().filter_map(name).collect()
+    }
+}
+
+/// How long the next transaction lasts, when this one took so long to be closed.
+fn lasts(interval: Duration, closed_in: Duration, longest: Duration) -> Duration {
+    interval.max((closed_in * WORTH).min(longest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_is_worth_its_end() {
+        let lasts = |interval, closed_in, longest| {
+            lasts(Duration::from_millis(interval), Duration::from_millis(closed_in), Duration::from_millis(longest))
+                .as_millis()
+        };
+        assert_eq!(lasts(100, 5, 1000), 100, "an end that takes little changes nothing");
+        assert_eq!(lasts(100, 80, 1000), 320);
+        assert_eq!(lasts(100, 9000, 1000), 1000, "a hanging broker does not make them last for ever");
+        assert_eq!(lasts(5000, 9000, 1000), 5000, "what the user asks for is never cut");
     }
 }

@@ -218,6 +218,10 @@ impl Transactions for FakeSink {
         world(&self.0).transaction.as_ref().is_some_and(|staged| staged.len() >= 50)
     }
 
+    fn longest(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
     fn is_old(&self) -> bool {
         false
     }

@@ -38,7 +38,7 @@ impl Hurry {
         let patience = match (pace, self.awake) {
             (Pace::Busy, _) => Duration::from_millis(100),
             (Pace::Idle, true) => Duration::from_millis(3),
-            (Pace::Waiting, true) => Duration::ZERO,
+            (Pace::Waiting, true) => Duration::from_millis(2),
             (_, false) => AGAIN,
         };
         let waited = self.last.elapsed();

@@ -149,7 +149,12 @@ impl Transactions for KafkaSink {
     }
 
     fn is_large(&self) -> bool {
-        self.transaction.as_ref().is_some_and(|transaction| transaction.bytes >= self.limit)
+        // fewer would end it before its first rows are delivered, and every end waits for the last
+        self.transaction.as_ref().is_some_and(|transaction| transaction.bytes >= self.limit.saturating_mul(8))
+    }
+
+    fn longest(&self) -> Duration {
+        self.transaction.as_ref().map_or(Duration::ZERO, |transaction| transaction.timeout / 4)
     }
 
     fn is_old(&self) -> bool {
