@@ -79,7 +79,9 @@ impl Comparison<'_> {
     /// The sides of a job in the order of a round: each round begins with another one.
     fn turn(&self, job: Job, round: u32) -> Vec<&'static Side> {
         let peers_take_part = match self.short {
-            true => round <= PEER_ROUNDS_IN_SHORT && (job == PEER_JOB_IN_SHORT || !self.jobs.contains(&PEER_JOB_IN_SHORT)),
+            true => {
+                round <= PEER_ROUNDS_IN_SHORT && (job == PEER_JOB_IN_SHORT || !self.jobs.contains(&PEER_JOB_IN_SHORT))
+            }
             false => round <= PEER_ROUNDS,
         };
         let takes_part = |side: &&Side| side.does(job) && (side.family().is_none() || peers_take_part);

@@ -3,12 +3,10 @@
 
 use serde::Serialize;
 
-use crate::growth::Growth;
-use crate::latency::Latency;
+use crate::guest;
 use crate::native::Job;
-use crate::report::{Line, find};
+use crate::report::{Line, Measurements, find};
 use crate::side::{HOST, name};
-use crate::start::Start;
 
 /// A goal and what was measured.
 #[derive(Clone, Debug, Serialize)]
@@ -30,7 +28,8 @@ fn at_most(what: String, bound: f64, unit: &str, measured: f64) -> Goal {
 }
 
 /// Reckons those for which something was measured.
-pub(crate) fn reckon(lines: &[Line], latency: &[Latency], start: Option<Start>, growth: &Growth) -> Vec<Goal> {
+pub(crate) fn reckon(measurements: &Measurements, lines: &[Line]) -> Vec<Goal> {
+    let Measurements { guest, latency, start, growth, .. } = measurements;
     let mut goals = Vec::new();
     for job in [Job::Identity, Job::Flatten, Job::Lz4Flatten] {
         let (bound, called) = (if job == Job::Lz4Flatten { 1.2 } else { 1.15 }, name(job));
@@ -52,6 +51,22 @@ pub(crate) fn reckon(lines: &[Line], latency: &[Latency], start: Option<Start>, 
                 goals.push(at_most(format!("CPU per record exactly-once to at-least-once, {at}"), 1.1, "", ratio));
             }
         }
+    }
+    let of = |work, way| guest::find(guest, work, way);
+    if let (Some(whole), Some(copy), Some(native)) =
+        (of("flatten", "core"), of("copy", "core"), of("flatten", "native"))
+    {
+        let what = "flatten's own code, without what a copy takes, to the native scanner".to_owned();
+        goals.push(at_most(what, 1.3, "", (whole - copy) / native));
+    }
+    if let (Some(whole), Some(serde)) = (of("flatten", "core"), of("flatten", "native serde")) {
+        let measured = serde / whole;
+        goals.push(Goal {
+            what: "how many times as fast as native serde_json flatten is, the whole call".to_owned(),
+            bound: "at least 3".to_owned(),
+            measured: format!("{measured:.2}"),
+            met: measured >= 3.0,
+        });
     }
     for line in latency.iter().filter(|line| line.side == "edgemill") {
         goals.push(at_most(format!("p99 latency when idle, {}", name(line.job)), 10.0, " ms", line.p99));
@@ -75,7 +90,7 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_is_not_told() {
-        assert!(reckon(&[], &[], None, &Growth::default()).is_empty());
+        assert!(reckon(&Measurements::default(), &[]).is_empty());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! disturbs a measurement makes it longer. A guest's time is that of the whole call: lowering, the guest's code, and lifting.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 use std::fs;
 use std::hint::black_box;
 use std::mem;
@@ -18,9 +19,11 @@ use edgemill::config::Limits;
 use edgemill::generate::{Flights, Generate, Lz4};
 use edgemill::outputs::Outputs;
 use edgemill::wasm::Engine;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::native::{Code, Job, Step, lz4};
+use crate::report;
 use crate::side;
 
 /// Records of a batch.
@@ -41,6 +44,13 @@ pub(crate) struct Options {
     /// Folder for the modules' machine code, for whoever wants to look at it
     #[arg(long)]
     state: Option<PathBuf>,
+}
+
+impl Options {
+    /// Everything, in so many rounds.
+    pub(crate) fn of(rounds: u32) -> Self {
+        Self { rounds, batches: 8, only: String::new(), state: None }
+    }
 }
 
 /// The records of one batch, and what comes of them.
@@ -210,17 +220,42 @@ impl Runner {
     }
 }
 
+/// What a way costs.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Cost {
+    /// What is done.
+    pub(crate) work: &'static str,
+    /// By whom.
+    pub(crate) way: String,
+    /// For a record: of a guest that of the whole call.
+    pub(crate) nanoseconds: f64,
+}
+
+/// Finds a way's nanoseconds a record.
+pub(crate) fn find(costs: &[Cost], work: &str, way: &str) -> Option<f64> {
+    costs.iter().find(|cost| cost.work == work && cost.way == way).map(|cost| cost.nanoseconds)
+}
+
 /// Measures everything and prints a table.
 ///
 /// # Errors
-/// Modules are missing, or something gives other values than the reference.
+/// See [`measure`].
 pub(crate) fn run(options: &Options) -> Result<()> {
     let folder = tempfile::Builder::new().prefix("edgemill-guest-").tempdir()?;
     side::prepare_modules(folder.path())?;
+    print!("{}", table(&measure(options, folder.path())?)?);
+    Ok(())
+}
+
+/// Measures everything with the modules in this folder.
+///
+/// # Errors
+/// Modules are missing, or something gives other values than the reference.
+pub(crate) fn measure(options: &Options, folder: &Path) -> Result<Vec<Cost>> {
     let (flights, mut lz4) = (Flights::new(1), Lz4::new());
     let data: Vec<Data> =
         (0..options.batches.max(1)).map(|i| Data::new(&flights, &mut lz4, (i * RECORDS) as u64)).collect();
-    let mut runners = runners(options, &Engine::new(options.state.as_deref())?, folder.path())?;
+    let mut runners = runners(options, &Engine::new(options.state.as_deref())?, folder)?;
     for runner in &mut runners {
         for data in &data {
             let batch = data.batch(runner.work.input(data));
@@ -248,8 +283,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             }
         }
     }
-    print(&runners);
-    Ok(())
+    let cost = |runner: Runner| Cost { work: runner.work.name(), nanoseconds: runner.cost(), way: runner.name };
+    Ok(runners.into_iter().map(cost).collect())
 }
 
 fn runners(options: &Options, engine: &Engine, folder: &Path) -> Result<Vec<Runner>> {
@@ -287,16 +322,21 @@ fn chain(engine: &Engine, folder: &Path, work: Work, door: &str, limits: Limits)
     Ok(Way::Chain(chain))
 }
 
-/// Prints nanoseconds a record, and ratios to native code of the same work.
-fn print(runners: &[Runner]) {
-    println!("{:<13}{:<38}{:>10}{:>10}{:>10}", "work", "way", "ns/record", "to native", "to serde");
-    for runner in runners {
-        let ratio = |name: &str| {
-            let native = runners.iter().find(|native| native.work == runner.work && native.name == name);
-            native.map_or_else(|| "-".to_owned(), |native| format!("{:.2}", runner.cost() / native.cost()))
-        };
+/// Nanoseconds a record, and ratios to native code of the same work.
+///
+/// # Errors
+/// None: writing to memory does not fail.
+pub(crate) fn table(costs: &[Cost]) -> Result<String> {
+    let mut table = String::new();
+    writeln!(table, "{:<13}{:<38}{:>10}{:>10}{:>10}", "work", "way", "ns/record", "to native", "to serde")?;
+    for Cost { work, way, nanoseconds } in costs {
+        let ratio = |of: &str| report::ratio(find(costs, work, of).map(|native| nanoseconds / native));
         let (native, serde) = (ratio("native"), ratio("native serde"));
-        println!("{:<13}{:<38}{:>10.0}{native:>10}{serde:>10}", runner.work.name(), runner.name, runner.cost());
+        writeln!(table, "{work:<13}{way:<38}{nanoseconds:>10.0}{native:>10}{serde:>10}")?;
     }
-    println!("a guest's time is that of the whole call: what `copy` costs is lowering, the call, a copy, and lifting");
+    writeln!(
+        table,
+        "a guest's time is that of the whole call: what `copy` costs is lowering, the call, a copy, and lifting"
+    )?;
+    Ok(table)
 }

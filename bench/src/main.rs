@@ -115,6 +115,9 @@ fn start_broker() -> Result<Broker> {
 
 fn measure(lab: &Lab<'_>, options: &Options, sides: &[&'static Side], measurements: &mut Measurements) -> Result<()> {
     let parts = options.parts();
+    if parts.contains(&Part::Guest) {
+        measurements.guest = guest::measure(&guest::Options::of(if options.short { 20 } else { 60 }), lab.folder)?;
+    }
     if parts.contains(&Part::Compare) {
         let (records, partitions) = (options.records(), options.partitions);
         eprintln!("loading {records} flights into {partitions} partitions");

@@ -37,6 +37,8 @@ pub(crate) enum Part {
     Latency,
     /// Start to first record
     Start,
+    /// Guests beside native code, without a broker
+    Guest,
     /// Cost per record over records, partitions and modules
     Growth,
 }
@@ -104,7 +106,7 @@ impl Options {
         if !self.parts.is_empty() {
             return self.parts.clone();
         }
-        let mut parts = vec![Part::Compare, Part::Latency, Part::Start];
+        let mut parts = vec![Part::Guest, Part::Compare, Part::Latency, Part::Start];
         if self.growth || !self.short {
             parts.push(Part::Growth);
         }

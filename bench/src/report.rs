@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::compare::Sample;
 use crate::goals::{self, Goal};
 use crate::growth::Growth;
+use crate::guest::{self, Cost};
 use crate::latency::Latency;
 use crate::machine::Machine;
 use crate::measure::Measured;
@@ -23,6 +24,7 @@ use crate::stats::{median, quantile, spread};
 /// All that was measured.
 #[derive(Debug, Default)]
 pub(crate) struct Measurements {
+    pub(crate) guest: Vec<Cost>,
     pub(crate) samples: Vec<Sample>,
     pub(crate) latency: Vec<Latency>,
     pub(crate) start: Option<Start>,
@@ -37,6 +39,7 @@ pub(crate) struct Report<'a> {
     pub(crate) lines: Vec<Line>,
     pub(crate) noise: Vec<Noise>,
     pub(crate) goals: Vec<Goal>,
+    pub(crate) guest: &'a [Cost],
     pub(crate) latency: &'a [Latency],
     pub(crate) start: Option<Start>,
     pub(crate) growth: &'a Growth,
@@ -78,9 +81,9 @@ impl<'a> Report<'a> {
     /// Reckons everything.
     pub(crate) fn new(measurements: &'a Measurements, machine: Machine, settings: Value) -> Self {
         let lines = lines(&measurements.samples);
-        let Measurements { samples, latency, start, growth } = measurements;
-        let goals = goals::reckon(&lines, latency, *start, growth);
-        Self { machine, settings, noise: noise(&lines), goals, lines, latency, start: *start, growth, samples }
+        let Measurements { guest, samples, latency, start, growth } = measurements;
+        let goals = goals::reckon(measurements, &lines);
+        Self { machine, settings, noise: noise(&lines), goals, guest, lines, latency, start: *start, growth, samples }
     }
 
     /// The tables for a terminal.
@@ -129,6 +132,9 @@ impl<'a> Report<'a> {
                 text,
                 "noise floor, {job}: {BAR} to itself takes {cpu_ratio:.3} of the CPU and has {rate_ratio:.3} of the rate"
             )?;
+        }
+        if !self.guest.is_empty() {
+            text.push_str(&guest::table(self.guest)?);
         }
         for line in self.latency {
             let (p50, p99, max) = (line.p50, line.p99, line.max);

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::charts;
 use crate::growth::Point;
+use crate::guest::{self, Cost};
 use crate::native::Job;
 use crate::report::{Noise, Report, ratio};
 use crate::side::{BAR, HOST, name};
@@ -101,6 +102,18 @@ fn comparison(page: &mut String, report: &Report<'_>) -> Result<()> {
 }
 
 fn other(page: &mut String, report: &Report<'_>) -> Result<()> {
+    if !report.guest.is_empty() {
+        writeln!(
+            page,
+            "## Guests beside native code\n\nBatches of 1,024 flights in one process, without a broker; the shortest of many tries. A guest's time is that of the whole \
+             call: lowering, its code, lifting.\n\n| work | way | ns a record | to native | to native serde_json |\n| --- | --- | --: | --: | --: |"
+        )?;
+        for Cost { work, way, nanoseconds } in report.guest {
+            let to = |of: &str| ratio(guest::find(report.guest, work, of).map(|native| nanoseconds / native));
+            writeln!(page, "| {work} | {way} | {nanoseconds:.0} | {} | {} |", to("native"), to("native serde"))?;
+        }
+        writeln!(page)?;
+    }
     if !report.latency.is_empty() {
         let rate = crate::latency::RATE;
         writeln!(
@@ -217,6 +230,7 @@ mod tests {
             p99_spread: (1.0, 3.0),
         };
         let measurements = Measurements {
+            guest: vec![Cost { work: "flatten", way: "core".to_owned(), nanoseconds: 400.0 }],
             samples: (0..).zip(SIDES).map(sample).collect(),
             latency: vec![latency],
             start: None,

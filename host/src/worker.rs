@@ -268,7 +268,8 @@ impl Worker {
         }
         self.quiet_until = None;
         let dead_letters_have_room = self.hands.dead_letters.as_ref().is_none_or(|sink| sink.has_room());
-        let reads = self.closing.is_none() && self.postponed.is_none() && self.hands.sink.has_room() && dead_letters_have_room;
+        let reads =
+            self.closing.is_none() && self.postponed.is_none() && self.hands.sink.has_room() && dead_letters_have_room;
         reads.then_some(self.hands.settings.batch)
     }
 
