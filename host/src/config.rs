@@ -16,6 +16,7 @@ use std::{fmt, io};
 mod across;
 mod clients;
 mod file;
+mod http;
 mod machine;
 mod names;
 mod on;
@@ -30,6 +31,7 @@ mod tests;
 mod units;
 
 pub use file::default_state;
+pub use http::{FeaturebaseCloud, HttpBatch, HttpClient, HttpFormat, HttpSink, RefusedRows, Secret};
 pub use machine::Machine;
 pub use reader::similar;
 pub use report::{Problem, Report, Severity};
@@ -294,6 +296,10 @@ pub enum Sink {
     Kafka(KafkaSink),
     /// Standard output, as JSON lines.
     Stdout,
+    /// Any service that takes JSON.
+    Http(HttpSink),
+    /// FeatureBase Cloud's streaming ingest endpoint.
+    FeaturebaseCloud(FeaturebaseCloud),
 }
 
 /// A producer's view of some topics.

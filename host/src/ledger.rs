@@ -122,6 +122,13 @@ impl Ledger {
         self.lanes.get(lane.slot as usize).filter(|book| book.epoch == lane.epoch)?.resume
     }
 
+    /// Whether a span still waits for something.
+    pub fn is_open(&self, span: Span) -> bool {
+        let book = self.lanes.get(span.lane.slot as usize).filter(|book| book.held && book.epoch == span.lane.epoch);
+        let entry = book.and_then(|book| book.open.get(usize::try_from(span.number.checked_sub(book.first)?).ok()?));
+        entry.is_some_and(|entry| entry.outstanding > 0)
+    }
+
     /// Whether nothing of the lane is open.
     pub fn is_settled(&self, lane: Lane) -> bool {
         self.lanes.get(lane.slot as usize).is_none_or(|book| book.epoch != lane.epoch || book.open.is_empty())

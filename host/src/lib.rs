@@ -14,6 +14,7 @@ pub mod cli;
 pub mod config;
 pub mod dead_letter;
 pub mod generate;
+pub mod http;
 pub mod kafka;
 pub mod ledger;
 pub mod metrics;

@@ -22,6 +22,9 @@ const LAG: &str = "edgemill_lag_records";
 const GUEST_MEMORY: &str = "edgemill_guest_memory_bytes";
 const WORKER_RESTARTS: &str = "edgemill_worker_restarts_total";
 const KAFKA_ERRORS: &str = "edgemill_kafka_errors_total";
+const HTTP_REQUESTS: &str = "edgemill_http_requests_total";
+const HTTP_RETRIES: &str = "edgemill_http_retries_total";
+const HTTP_SECONDS: &str = "edgemill_http_request_seconds";
 const STALLED: &str = "edgemill_lanes_stalled";
 const PLAN: &str = "edgemill_plan";
 const RELOADS: &str = "edgemill_reloads_total";
@@ -53,9 +56,34 @@ pub fn describe() {
         KAFKA_ERRORS,
         "errors of Kafka clients by code, of requests that are tried again for the most part"
     );
+    describe_counter!(HTTP_REQUESTS, "requests of HTTP sinks that were answered, or came to nothing");
+    describe_counter!(HTTP_RETRIES, "requests of HTTP sinks that are tried again");
+    describe_histogram!(HTTP_SECONDS, Unit::Seconds, "time of an HTTP sink's request, from sending it to its answer");
     describe_gauge!(STALLED, "lanes that hand nothing out though they are read and not at their end");
     describe_gauge!(PLAN, "number of the newest plan");
     describe_counter!(RELOADS, "changes of modules that were taken (ok) or refused, by step");
+}
+
+/// What one worker's HTTP sink counts.
+pub struct HttpMetrics {
+    /// Requests.
+    pub requests: Counter,
+    /// Those that are tried again.
+    pub retries: Counter,
+    /// Their time.
+    pub seconds: Histogram,
+}
+
+impl HttpMetrics {
+    /// The handles of one worker of a pipeline.
+    pub fn new(pipeline: &str, worker: usize) -> Self {
+        let labels = || vec![Label::new("pipeline", pipeline.to_owned()), Label::new("worker", worker.to_string())];
+        Self {
+            requests: counter!(HTTP_REQUESTS, labels()),
+            retries: counter!(HTTP_RETRIES, labels()),
+            seconds: histogram!(HTTP_SECONDS, labels()),
+        }
+    }
 }
 
 /// What one worker counts.

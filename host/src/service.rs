@@ -20,6 +20,7 @@ use crate::wasm::Engine;
 use crate::worker::handover::Handover;
 use crate::worker::status::{State, StatusBoard};
 use crate::worker::{Parts, Settings, Worker, WorkerError};
+use http::{Http, Requests};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -27,6 +28,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 mod ending;
+mod http;
 pub mod once;
 
 /// Waits between the lives of a worker that fails.
@@ -53,6 +55,8 @@ pub enum RunError {
 pub struct Service {
     config: Config,
     runtime: tokio::runtime::Runtime,
+    /// Where HTTP sinks' requests run, made when the first does.
+    requests: Requests,
     workers: Vec<RunningWorker>,
     views: Vec<(Arc<Plans>, Vec<StatusBoard>)>,
     ended: Receiver<Result<(), String>>,
@@ -100,8 +104,16 @@ impl Service {
 
         let workers = config.pipelines.iter().map(|pipeline| pipeline.workers).sum();
         let (ends, ended) = sync_channel(workers);
-        let mut service =
-            Self { runtime, workers: Vec::new(), views: Vec::new(), ended, reload: None, watch: None, config };
+        let mut service = Self {
+            runtime,
+            requests: Requests::default(),
+            workers: Vec::new(),
+            views: Vec::new(),
+            ended,
+            reload: None,
+            watch: None,
+            config,
+        };
         let started = service.start_pipelines(&load, &ends).and_then(|()| service.start_admin(handle));
         match started {
             Ok(()) => Ok(service),
@@ -123,6 +135,7 @@ impl Service {
             ready.push((pipeline.clone(), plans, wakes));
         }
         for (pipeline, plans, wakes) in ready {
+            let http = Http::new(&pipeline.sink, &self.requests)?;
             let mut boards = Vec::new();
             for (number, (wake, handover)) in wakes.into_iter().enumerate() {
                 let board = StatusBoard::default();
@@ -136,6 +149,7 @@ impl Service {
                     handover: handover.clone(),
                     wake,
                     board,
+                    http: http.clone(),
                 };
                 let ends = ends.clone();
                 let thread = std::thread::Builder::new()
@@ -278,6 +292,7 @@ fn routes(pipeline: &Pipeline) -> Routes {
     match &pipeline.sink {
         SinkConfig::Kafka(sink) => Routes::new(&sink.topic, &sink.routes),
         SinkConfig::Stdout => Routes::new("stdout", &[]),
+        SinkConfig::Http(_) | SinkConfig::FeaturebaseCloud(_) => Routes::new("http", &[]),
     }
 }
 
@@ -294,6 +309,7 @@ struct Life {
     handover: Arc<Handover>,
     wake: Wake,
     board: StatusBoard,
+    http: Option<Http>,
 }
 
 impl Life {
@@ -407,6 +423,7 @@ impl Life {
         let sink: Box<dyn Sink> = match &self.pipeline.sink {
             SinkConfig::Kafka(kafka) => Box::new(KafkaSink::new(kafka, routes, None, identity, wake())?),
             SinkConfig::Stdout => Box::new(Stdout::new(wake())?),
+            SinkConfig::Http(_) | SinkConfig::FeaturebaseCloud(_) => self.http_sink(wake())?,
         };
         Ok((sink, dead_letters))
     }

@@ -2,7 +2,7 @@
 
 use crate::batch::Batch;
 use crate::policy::Class;
-use crate::record::{Partition, Resume, Span};
+use crate::record::{Lane, Partition, Resume, Span};
 use crate::route::Route;
 use std::time::Duration;
 
@@ -24,6 +24,16 @@ pub struct Refusal {
 pub enum Settled {
     /// So many rows of the span are durable.
     Delivered(Span, u32),
+    /// This row of the span was refused and is told of by nothing else; what else was submitted of the span goes its own
+    /// way. Only of sinks that say so, see [`Sink::refuses_late`].
+    Refused {
+        /// The row's span.
+        span: Span,
+        /// Its number among the span's rows.
+        row: u32,
+        /// Why, for a person.
+        message: String,
+    },
     /// A row of the span was not delivered: the span's lane must be read again. `refused` tells that the row itself is
     /// the reason, so that it would fail again.
     Failed {
@@ -91,6 +101,16 @@ pub trait Sink {
     /// # Errors
     /// See [`SinkError`].
     fn poll(&mut self, settled: &mut Vec<Settled>) -> Result<(), SinkError>;
+
+    /// Whether it may tell of single rows that they were refused, after it took them: then the worker keeps their records.
+    fn refuses_late(&self) -> bool {
+        false
+    }
+
+    /// These lanes are gone, or read again: what was submitted of them and is not on its way must not go.
+    fn release(&mut self, lanes: &[Lane]) {
+        let _ = lanes;
+    }
 
     /// The sink's transactions, where rows are delivered in them.
     fn transactions(&mut self) -> Option<&mut dyn Transactions> {

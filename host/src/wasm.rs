@@ -31,13 +31,13 @@ mod tests;
 pub use inspect::{Door, Import, Inspection, MemorySize, inspect};
 
 /// The version of the contract that this host speaks.
-pub const CONTRACT: &str = "0.1.0";
+pub const CONTRACT: &str = "1.0.0";
 
 /// The function that a plain module transforms with.
-const CORE_EXPORT: &str = "edgemill_transform_0_1_0";
+const CORE_EXPORT: &str = "edgemill_transform_1_0_0";
 
 /// The interface through which guests log.
-const LOG: &str = "edgemill:transform/log@0.1.0";
+const LOG: &str = "edgemill:transform/log@1.0.0";
 
 /// Compiles modules. Cheap to clone; the last clone ends the clock's thread.
 #[derive(Clone)]

@@ -13,6 +13,7 @@ use crate::wake::Wake;
 use handover::Handover;
 use lane::LaneBook;
 use status::{State, StatusBoard};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use submit::Hands;
@@ -23,6 +24,7 @@ mod dead_letter;
 pub mod handover;
 mod hold;
 mod lane;
+mod late;
 mod pass;
 mod pass_through;
 mod publish;
@@ -120,7 +122,7 @@ pub struct Worker {
     board: StatusBoard,
     lanes: Vec<LaneBook>,
     /// A batch whose replay was abandoned for the group's protocol.
-    postponed: Option<(Lane, Box<dyn Messages>)>,
+    postponed: Option<(Lane, Rc<dyn Messages>)>,
     settled: Vec<Settled>,
     /// After a delivery failed: no reading before this.
     quiet_until: Option<Instant>,
@@ -232,7 +234,7 @@ impl Worker {
     fn meet(&mut self, event: Event) -> Result<(), WorkerError> {
         match event {
             Event::Idle => Ok(()),
-            Event::Batch(lane, messages) => self.pass(lane, messages),
+            Event::Batch(lane, messages) => self.pass(lane, messages.into()),
             Event::Assigned(partitions) => self.assign(partitions),
             Event::Revoked { lanes, lost } => self.revoke(&lanes, lost),
             Event::PutBack(lane, messages) => self.put_back(lane, &*messages),
@@ -307,6 +309,7 @@ impl Worker {
         for &lane in &lanes {
             self.hands.ledger.release(lane);
         }
+        self.hands.sink.release(&lanes);
         self.source.release(&lanes)?;
         let (gone, kept) = std::mem::take(&mut self.lanes).into_iter().partition(|book| lanes.contains(&book.lane));
         self.lanes = kept;
@@ -366,8 +369,11 @@ impl Worker {
                     self.hands.ledger.settle(span, rows);
                 }
                 Settled::Failed { span, refused, message } => self.reread(span.lane, refused, &message)?,
+                Settled::Refused { span, row, message } => self.refuse_late(span, row, message)?,
             }
         }
+        let Hands { late, ledger, .. } = &mut self.hands;
+        late.forget(ledger);
         self.settled = settled;
         Ok(())
     }
@@ -386,6 +392,7 @@ impl Worker {
         }
         // the first failure of a lane rewinds it; the others of that time belong to an older epoch
         let Some((again, resume)) = self.hands.ledger.rewind(lane) else { return Ok(()) };
+        self.hands.sink.release(&[lane]);
         self.hands.metrics.rewinds.increment(1);
         let Some(book) = self.lanes.iter_mut().find(|book| book.lane == lane) else { return Ok(()) };
         book.lane = again;

@@ -4,4 +4,4 @@
   (memory (export "memory") 16)
   (func (export "edgemill_alloc") (param i32) (result i32) (i32.const 0x10004))
   (func (export "edgemill_configure") (param i32 i32) (result i32) (i32.const 0))
-  (func (export "edgemill_transform_0_1_0") (param $batch i32) (result i32) (i32.const 1024)))
+  (func (export "edgemill_transform_1_0_0") (param $batch i32) (result i32) (i32.const 1024)))

@@ -15,8 +15,8 @@
     (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
     (global.set $next (i32.add (local.get $at) (local.get $size)))
     (local.get $at))
-  (func (export "edgemill:transform/transformer@0.1.0#configure") (param i32 i32) (result i32) (i32.const 4096))
-  (func (export "edgemill:transform/transformer@0.1.0#transform") (param $batch i32) (result i32)
+  (func (export "edgemill:transform/transformer@1.0.0#configure") (param i32 i32) (result i32) (i32.const 4096))
+  (func (export "edgemill:transform/transformer@1.0.0#transform") (param $batch i32) (result i32)
     (if (i32.eq (i32.load offset=16 (local.get $batch)) (i32.const 2))
       (then
         (call $write (call $stderr) (i32.const 16) (i32.const 9) (i32.const 8192))

@@ -15,7 +15,7 @@
 ;;
 ;; Memory: what it gives back at 4096, origins from 64 KiB, arguments from 16 MiB on: each call overwrites the last one's.
 (module
-  (import "edgemill:transform/log@0.1.0" "log" (func $log (param i32 i32 i32)))
+  (import "edgemill:transform/log@1.0.0" "log" (func $log (param i32 i32 i32)))
   (memory (export "memory") 257)
   (data (i32.const 16) "poison")
   (data (i32.const 64) "the guest gives up")
@@ -37,11 +37,11 @@
       (then (if (i32.eq (memory.grow (local.get $pages)) (i32.const -1)) (then unreachable))))
     (local.get $at))
 
-  (func (export "edgemill:transform/transformer@0.1.0#configure") (param i32 i32) (result i32)
+  (func (export "edgemill:transform/transformer@1.0.0#configure") (param i32 i32) (result i32)
     (global.set $next (i32.const 0x1000000))
     (i32.const 4096))
 
-  (func (export "edgemill:transform/transformer@0.1.0#transform") (param $batch i32) (result i32)
+  (func (export "edgemill:transform/transformer@1.0.0#transform") (param $batch i32) (result i32)
     (local $count i32) (local $i i32) (local $letters i32)
     (global.set $next (i32.const 0x1000000))
     (memory.fill (i32.const 4096) (i32.const 0) (i32.const 132))

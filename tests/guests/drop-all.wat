@@ -10,4 +10,4 @@
       (then (if (i32.eq (memory.grow (local.get $pages)) (i32.const -1)) (then (return (i32.const 0))))))
     (i32.const 0x100000))
   (func (export "edgemill_configure") (param i32 i32) (result i32) (i32.const 0))
-  (func (export "edgemill_transform_0_1_0") (param i32) (result i32) (i32.const 1024)))
+  (func (export "edgemill_transform_1_0_0") (param i32) (result i32) (i32.const 1024)))

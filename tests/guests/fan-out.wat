@@ -24,7 +24,7 @@
     (global.set $rows (i32.add (global.get $rows) (i32.const 1)))
     (global.set $end (i32.add (global.get $end) (local.get $size))))
 
-  (func (export "edgemill_transform_0_1_0") (param $batch i32) (result i32)
+  (func (export "edgemill_transform_1_0_0") (param $batch i32) (result i32)
     (local $count i32) (local $i i32) (local $lengths i32) (local $data i32) (local $size i32)
     (local.set $count (i32.load (local.get $batch)))
     (if (i32.gt_u (local.get $count) (i32.const 5000)) (then unreachable))

@@ -34,7 +34,7 @@
     (loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))
     unreachable)
 
-  (func (export "edgemill_transform_0_1_0") (param $batch i32) (result i32)
+  (func (export "edgemill_transform_1_0_0") (param $batch i32) (result i32)
     (local $count i32) (local $i i32) (local $kept i32) (local $refused i32)
     (local $lengths i32) (local $data i32) (local $length i32) (local $letters i32) (local $at i32)
     (local.set $count (i32.load (local.get $batch)))

@@ -7,5 +7,5 @@
   (func (export "edgemill_configure") (param i32 i32) (result i32) (i32.const 0))
   (func $deeper (param i32) (result i32)
     (i32.add (i32.const 1) (call $deeper (i32.add (local.get 0) (i32.const 1)))))
-  (func (export "edgemill_transform_0_1_0") (param $batch i32) (result i32)
+  (func (export "edgemill_transform_1_0_0") (param $batch i32) (result i32)
     (call $deeper (local.get $batch))))

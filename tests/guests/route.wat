@@ -12,7 +12,7 @@
       (then (if (i32.eq (memory.grow (local.get $pages)) (i32.const -1)) (then (return (i32.const 0))))))
     (i32.const 0x100000))
   (func (export "edgemill_configure") (param i32 i32) (result i32) (i32.const 0))
-  (func (export "edgemill_transform_0_1_0") (param $batch i32) (result i32)
+  (func (export "edgemill_transform_1_0_0") (param $batch i32) (result i32)
     (local $count i32) (local $i i32) (local $i4 i32) (local $length i32)
     (local.set $count (i32.load (local.get $batch)))
     (if (i32.gt_u (local.get $count) (i32.const 8192)) (then unreachable))

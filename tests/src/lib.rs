@@ -23,6 +23,7 @@
 
 pub mod broker;
 pub mod cluster;
+pub mod featurebase;
 mod guard;
 pub mod host;
 pub mod http;

@@ -32,3 +32,9 @@ pub fn wait_for<T>(what: &str, patience: Duration, mut probe: impl FnMut() -> Re
         std::thread::sleep(Duration::from_millis(10));
     }
 }
+
+/// Does nothing for a while: for stand-ins that stall.
+#[expect(clippy::disallowed_methods, reason = "a server that stalls waits for nothing")]
+pub(crate) fn pause(time: Duration) {
+    std::thread::sleep(time);
+}

@@ -5,6 +5,7 @@
 mod scenarios {
     mod admin;
     mod breaker;
+    mod cloud;
     mod cluster;
     mod corked;
     mod fire;

@@ -43,6 +43,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "configuration", modules: &["config"], may_name: &["words", "ports"] },
     // Each adapter is a layer of its own: they never name each other.
     Layer { name: "adapter kafka", modules: &["kafka"], may_name: BELOW_ADAPTERS },
+    Layer { name: "adapter http", modules: &["http"], may_name: BELOW_ADAPTERS },
     Layer { name: "adapter stdout", modules: &["sink/stdout"], may_name: BELOW_ADAPTERS },
     Layer { name: "adapter wasm", modules: &["wasm"], may_name: BELOW_ADAPTERS },
     Layer { name: "adapter watch", modules: &["modules/watch"], may_name: BELOW_ADAPTERS },
@@ -57,13 +58,23 @@ const LAYERS: &[Layer] = &[
     Layer { name: "library", modules: &["lib"], may_name: &[] },
 ];
 
-const ALL_BELOW_SERVICE: &[&str] =
-    &["words", "ports", "configuration", "adapter kafka", "adapter stdout", "adapter wasm", "adapter watch", "control"];
+const ALL_BELOW_SERVICE: &[&str] = &[
+    "words",
+    "ports",
+    "configuration",
+    "adapter kafka",
+    "adapter http",
+    "adapter stdout",
+    "adapter wasm",
+    "adapter watch",
+    "control",
+];
 const ALL_BELOW_CLI: &[&str] = &[
     "words",
     "ports",
     "configuration",
     "adapter kafka",
+    "adapter http",
     "adapter stdout",
     "adapter wasm",
     "adapter watch",
@@ -81,6 +92,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("notify", &["modules/watch"]),
     ("notify_debouncer_full", &["modules/watch"]),
     ("rdkafka", &["kafka"]),
+    ("reqwest", &["http"]),
+    ("rustls", &["http"]),
     ("rustix", &["wake", "wasm", "config/machine", "service", "cli"]),
     ("sd_notify", &["service"]),
     ("signal_hook", &["service", "cli"]),

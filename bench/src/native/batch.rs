@@ -62,6 +62,9 @@ pub(super) fn run(options: &Options, index: i32, mut step: Step, stop: &AtomicBo
             producer.send_batch(&mut outputs)?;
         }
         producer.outstanding.sent(epochs.current(), batch.len as i64);
+        if batch.len == 0 {
+            producer.hurry();
+        }
         producer.poll(0);
         ensure!(producer.outstanding.failures() == 0, "an output was not delivered");
         if Instant::now() >= due {
@@ -215,6 +218,12 @@ impl Producer {
     fn poll(&self, milliseconds: c_int) {
         // SAFETY: the client lives.
         unsafe { sys::rd_kafka_poll(self.client, milliseconds) };
+    }
+
+    /// Sends what waits for others, while there is nothing to read: with a long `linger.ms` the last rows would wait for it.
+    fn hurry(&self) {
+        // SAFETY: the client lives. That not all is delivered in a millisecond is no failure.
+        unsafe { sys::rd_kafka_flush(self.client, 1) };
     }
 
     /// Sends an output with the message's key, timestamp and headers, waiting while the producer's queue is full.

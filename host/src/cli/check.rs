@@ -123,6 +123,11 @@ fn describe_pipeline(pipeline: &Pipeline, chain: &[String], out: &mut String) ->
             }
         }
         Sink::Stdout => writeln!(out, "  sink           standard output")?,
+        Sink::Http(sink) => writeln!(out, "  sink           {}", sink.url)?,
+        Sink::FeaturebaseCloud(sink) => {
+            writeln!(out, "  sink           {}", sink.endpoint)?;
+            writeln!(out, "                 as {}, logging in at {}", sink.username, sink.login_url)?;
+        }
     }
     match &pipeline.dead_letter {
         Some(dead_letter) => writeln!(out, "  dead letters   {} at {}", dead_letter.topic, dead_letter.client.brokers)?,

@@ -227,7 +227,9 @@ impl Produced {
         for settled in self.settled.drain(..) {
             match settled {
                 Settled::Delivered(_, rows) => self.waiting -= u64::from(rows),
-                Settled::Failed { message, .. } => bail!("a record was not delivered: {message}"),
+                Settled::Failed { message, .. } | Settled::Refused { message, .. } => {
+                    bail!("a record was not delivered: {message}")
+                }
             }
         }
         Ok(())

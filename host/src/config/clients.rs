@@ -3,7 +3,7 @@
 use super::options::{Options, Side};
 use super::reader::{Item, Place, Section};
 use super::{DeadLetter, KafkaClient, KafkaSink, KafkaSource, Partitioning, Sink, Start, Topics};
-use super::{names, options, security};
+use super::{http, names, options, security};
 use std::time::Duration;
 
 const SOURCE: [&str; 8] =
@@ -151,7 +151,15 @@ impl Cluster {
     }
 }
 
-const TYPES: &str = "add `type = \"kafka\"` or `type = \"stdout\"`";
+const TYPES: &str = "add `type = \"kafka\"`, `\"featurebase-cloud\"`, `\"http\"` or `\"stdout\"`";
+
+#[derive(Clone, Copy)]
+enum Type {
+    Kafka,
+    Cloud,
+    Http,
+    Stdout,
+}
 
 /// Reads `[pipelines.NAME.sink]`, and gives the topics that it writes to.
 pub(super) fn sink(section: &Section<'_>, cluster: &Cluster) -> (Sink, Vec<Written>) {
@@ -160,19 +168,21 @@ pub(super) fn sink(section: &Section<'_>, cluster: &Cluster) -> (Sink, Vec<Writt
         section.only(&SINK, hint);
         return (Sink::Stdout, Vec::new());
     };
-    for later in ["featurebase-cloud", "featurebase", "http"] {
-        if kind.is(later) {
-            kind.wrong(
-                format!("a sink of type `{later}` is not in this version"),
-                "this version has \"kafka\" and \"stdout\"",
-            );
-            return (Sink::Stdout, Vec::new());
-        }
+    if kind.is("featurebase") {
+        kind.wrong(
+            "a sink of type `featurebase` is not in this version",
+            "this version has \"kafka\", \"featurebase-cloud\", \"http\" and \"stdout\"",
+        );
+        return (Sink::Stdout, Vec::new());
     }
-    match kind.word(&[("kafka", true), ("stdout", false)]) {
+    let types =
+        [("kafka", Type::Kafka), ("featurebase-cloud", Type::Cloud), ("http", Type::Http), ("stdout", Type::Stdout)];
+    match kind.word(&types) {
         None => (Sink::Stdout, Vec::new()),
-        Some(true) => kafka_sink(section, cluster),
-        Some(false) => {
+        Some(Type::Kafka) => kafka_sink(section, cluster),
+        Some(Type::Cloud) => (http::cloud(section), Vec::new()),
+        Some(Type::Http) => (http::plain(section), Vec::new()),
+        Some(Type::Stdout) => {
             section.only(&["type"], |key, _| {
                 SINK.contains(&key)
                     .then(|| format!("`{key}` belongs to a sink of type \"kafka\"; standard output has no keys"))

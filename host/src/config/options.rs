@@ -175,7 +175,7 @@ fn collect(name: &str, item: &Item<'_>, side: Side, options: &mut Options) {
 }
 
 /// The content of `{ file = "…" }`, without the newline at its end.
-fn from_file(item: &Item<'_>) -> Option<String> {
+pub(super) fn from_file(item: &Item<'_>) -> Option<String> {
     let file = item.section("")?.get("file")?;
     let path = item.reader.base.join(file.text()?.value);
     match item.reader.surroundings.secret(&path) {

@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// All keys by their table; of a key that several tables have, the likeliest comes first.
-pub(super) const KEYS: [(&str, &[&str]); 7] = [
+pub(super) const KEYS: [(&str, &[&str]); 8] = [
     ("", &["modules", "state", "host", "grace", "unreachable_after", "log", "admin", "pipelines"]),
     (
         "pipelines.NAME",
@@ -35,6 +35,7 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
     ),
     ("pipelines.NAME.chain", &["module", "config", "limits"]),
     ("pipelines.NAME.sink", &["type", "topic", "routes", "partition", "in_flight"]),
+    ("pipelines.NAME.sink", &super::http::KEYS),
     ("pipelines.NAME.dead-letter", &["topic", "brokers", "librdkafka"]),
     ("admin", &["listen"]),
 ];

@@ -65,9 +65,16 @@ fn collect_value(
             }
         }
         DeValue::String(text) if secret && (is_variable(text) || key == "file") => {}
+        DeValue::String(text) if has_credentials(text) => spans.push(span),
         _ if secret => spans.push(span),
         _ => {}
     }
+}
+
+/// Whether it is an address with a user's name and password in it.
+pub(super) fn has_credentials(text: &str) -> bool {
+    let host = text.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
+    host.is_some_and(|host| host.contains('@'))
 }
 
 /// Whether the text is `${VAR}` and nothing else.

@@ -18,13 +18,15 @@ impl Surroundings for Bench {
             ("USERNAME", "ann"),
             ("KAFKA_USERNAME", "ann"),
             ("PASSWORD", "hunter2"),
+            ("FEATUREBASE_USERNAME", "ann"),
+            ("FEATUREBASE_PASSWORD", "hunter2"),
             ("BROKERS", "kafka-1:9092,kafka-2:9092"),
         ]);
         variables.get(name).map(|value| (*value).to_owned())
     }
 
     fn secret(&self, path: &Path) -> io::Result<String> {
-        match path.ends_with("kafka-password") {
+        match ["kafka-password", "featurebase", "collector"].iter().any(|name| path.ends_with(name)) {
             true => Ok("hunter2\n".to_owned()),
             false => Err(io::Error::new(io::ErrorKind::NotFound, "no such file")),
         }

@@ -1,6 +1,7 @@
 //! Runs one pipeline's chain over a source that ends: for replays, and for dead letters that are tried again. One worker
 //! on this thread; the modules are those of the folder, and are not reloaded.
 
+use super::http::{Http, Requests};
 use super::{Life, RESTART, RunError, Sinks, broken, ending, loader, routes};
 use crate::backoff::Backoff;
 use crate::config::{Config, Delivery, Pipeline, Stage};
@@ -69,6 +70,7 @@ pub fn run(config: &Config, pipeline: &Pipeline, output: Output, source: MakeSou
     signals.end_on_signal(ending::Ender::new(vec![handover.clone()]));
     // what goes to standard output is in no transaction
     let delivery = if output == Output::Lines { Delivery::AtLeastOnce } else { pipeline.delivery };
+    let requests = Requests::default();
     let life = Life {
         pipeline: Pipeline { delivery, ..pipeline.clone() },
         number: 0,
@@ -78,6 +80,7 @@ pub fn run(config: &Config, pipeline: &Pipeline, output: Output, source: MakeSou
         handover,
         wake,
         board: StatusBoard::default(),
+        http: Http::new(&pipeline.sink, &requests)?,
     };
     let unread = Arc::new(AtomicBool::new(false));
     let ended = live(&life, output, source, &unread);

@@ -4,6 +4,7 @@ use crate::backoff::Backoff;
 use crate::policy::Failure;
 use crate::record::{Lane, Offset, Partition};
 use crate::source::Messages;
+use std::rc::Rc;
 use std::time::Instant;
 
 /// A lane, as its worker knows it.
@@ -24,7 +25,7 @@ pub(super) struct LaneBook {
     pub(super) hold: Option<Hold>,
     /// Records at hand that go on once nothing holds the lane, from this index: reading them again would take as long as
     /// a fetch does.
-    pub(super) kept: Option<(Box<dyn Messages>, usize)>,
+    pub(super) kept: Option<(Rc<dyn Messages>, usize)>,
     /// What the breaker thinks of the lane, since it tripped.
     pub(super) suspect: Option<Suspect>,
     /// Whether the source has been told to hand out nothing of it.

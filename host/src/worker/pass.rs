@@ -10,6 +10,7 @@ use crate::policy::{Action, Class, Failure, Next};
 use crate::record::{Lane, Offset};
 use crate::sink::Settled;
 use crate::source::Messages;
+use std::rc::Rc;
 use std::time::Instant;
 
 /// What became of a part of a batch.
@@ -59,20 +60,16 @@ enum Rest {
 
 impl Worker {
     /// Passes a batch through the chain and hands everything that came of it over.
-    pub(super) fn pass(&mut self, lane: Lane, messages: Box<dyn Messages>) -> Result<(), WorkerError> {
+    pub(super) fn pass(&mut self, lane: Lane, messages: Rc<dyn Messages>) -> Result<(), WorkerError> {
         self.pass_from(lane, messages, 0)
     }
 
     /// Passes the records of a batch from an index on.
-    pub(super) fn pass_from(
-        &mut self,
-        lane: Lane,
-        messages: Box<dyn Messages>,
-        from: usize,
-    ) -> Result<(), WorkerError> {
+    pub(super) fn pass_from(&mut self, lane: Lane, messages: Rc<dyn Messages>, from: usize) -> Result<(), WorkerError> {
         let taken = Taken::new(&*messages);
         let rest = self.pass_taken(lane, &taken.slice(from..taken.offsets.len()))?;
         drop(taken);
+        self.hands.late.keep(&messages);
         match rest {
             Rest::Postponed if from == 0 => self.postponed = Some((lane, messages)),
             Rest::Postponed => self.keep(lane, messages, from),
@@ -82,7 +79,7 @@ impl Worker {
         Ok(())
     }
 
-    fn keep(&mut self, lane: Lane, messages: Box<dyn Messages>, from: usize) {
+    fn keep(&mut self, lane: Lane, messages: Rc<dyn Messages>, from: usize) {
         if let Some(book) = self.book(lane) {
             book.kept = Some((messages, from));
         }
@@ -216,7 +213,9 @@ impl Worker {
                         self.hands.handing = rows_span;
                         return Err(not_lettered(&one.batch, 0, &message));
                     }
-                    Settled::Failed { span, refused: true, message } if span.lane == lane => {
+                    Settled::Failed { span, refused: true, message } | Settled::Refused { span, message, .. }
+                        if span.lane == lane =>
+                    {
                         if !std::mem::replace(&mut told, true) {
                             let plan = self.chain.plan().clone();
                             let failure = refused_by_sink(&plan, 0, Class::Refused, message);
@@ -241,6 +240,7 @@ impl Worker {
                         self.hands.ledger.settle(span, 1);
                     }
                     Settled::Failed { span, refused, message } => self.reread(span.lane, refused, &message)?,
+                    Settled::Refused { span, row, message } => self.refuse_late(span, row, message)?,
                     Settled::Delivered(span, rows) => {
                         self.hands.metrics.delivered.increment(u64::from(rows));
                         self.hands.ledger.settle(span, rows);

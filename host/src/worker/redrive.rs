@@ -65,6 +65,7 @@ impl Worker {
                         return Err(self.not_put_back(first, last, &message));
                     }
                     Settled::Failed { span, refused, message } => self.reread(span.lane, refused, &message)?,
+                    Settled::Refused { span, row, message } => self.refuse_late(span, row, message)?,
                 }
             }
             if self.source.serve() || self.handover.is_ending() {

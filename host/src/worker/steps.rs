@@ -95,7 +95,7 @@ impl Worker {
                         }
                         failed = true;
                     }
-                    Settled::Failed { .. } => {}
+                    Settled::Failed { .. } | Settled::Refused { .. } => {}
                 }
             }
             match () {

@@ -1,6 +1,7 @@
 //! Hands what came of a batch to the sinks, and opens the batch's span in the ledger.
 
 use super::dead_letter::{DeadLetters, Sender};
+use super::late::Late;
 use super::pass_through::merge;
 use super::stamp::Stamp;
 use super::{Settings, WorkerError};
@@ -17,6 +18,7 @@ use crate::sink::{Pace, Refusal, Settled, Sink, SinkError};
 use crate::source::Messages;
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Records on their way, and what only the worker knows of them.
@@ -72,6 +74,8 @@ pub(super) struct Hands {
     pub(super) breaker: Option<Breaker>,
     /// Why the breaker has just tripped, until the worker has seen it.
     pub(super) tripped: Option<Vec<Count>>,
+    /// Records whose rows may still be refused one by one.
+    pub(super) late: Late,
     stamp: Stamp,
 }
 
@@ -102,15 +106,28 @@ impl Hands {
     ) -> Self {
         let (ledger, counts, stamp) = (Ledger::default(), Counts::default(), Stamp::default());
         let breaker = settings.breaker.map(Breaker::new);
-        let (spoiled, tripped) = (false, None);
-        Self { sink, dead_letters, ledger, settings, metrics, counts, spoiled, handing: None, breaker, tripped, stamp }
+        let (spoiled, tripped, late) = (false, None, Late::default());
+        Self {
+            sink,
+            dead_letters,
+            ledger,
+            settings,
+            metrics,
+            counts,
+            spoiled,
+            handing: None,
+            breaker,
+            tripped,
+            late,
+            stamp,
+        }
     }
 
     /// Submits rows and dead letters. The span settles when all of them are durable.
     // Promise: commit
     pub(super) fn submit(
         &mut self,
-        plan: &Plan,
+        plan: &Arc<Plan>,
         lane: Lane,
         taken: &Taken<'_>,
         applied: Applied<'_>,
@@ -158,7 +175,7 @@ impl Hands {
     #[expect(clippy::too_many_arguments, reason = "rows, and what goes among them")]
     fn submit_rows(
         &mut self,
-        plan: &Plan,
+        plan: &Arc<Plan>,
         span: Span,
         rows: &Batch<'_>,
         routes: &[Route],
@@ -190,6 +207,9 @@ impl Hands {
         };
         let submitted = rows.len() + passing.len();
         self.ledger.expect(span, (submitted - refused.len()) as u32);
+        if self.sink.refuses_late() {
+            self.late.note(span, plan, taken.offsets[0], origins);
+        }
         self.counts.rows += submitted as u64;
         self.metrics.rows.increment(submitted as u64);
         let failure =

@@ -32,10 +32,9 @@ struct World {
     corked: bool,
     in_flight: Vec<(Span, Route, i64, Vec<u8>)>,
     largest_in_flight: usize,
-    /// Values whose first try fails, and values that are refused for ever.
+    /// Values whose first try fails, and values that are refused for ever; whether their dead letters are, too.
     fails_once: Vec<Vec<u8>>,
     refuses: Vec<Vec<u8>>,
-    /// And their dead letters.
     refuses_letters: bool,
     closed: bool,
     /// Where rows are delivered in transactions: what the open one has, and how the next ones end.
@@ -440,12 +439,12 @@ fn a_revoked_lane_is_drained_and_committed_before_it_is_let_go() {
     {
         let world = world(&running.world);
         assert_eq!(world.committed.last().copied(), Some(world.read_to as i64), "all that was read is committed");
-        assert_eq!(world.in_flight.len(), 0);
+        assert!(world.in_flight.is_empty());
     }
     world(&running.world).events.push_back("assign");
     running.wait_until("the rest", |world| world.committed.last() == Some(&60));
     let (shared, result) = running.end();
     result.expect("a clean end");
-    assert_eq!(first_deliveries(&world(&shared)), (0..60).collect::<Vec<_>>());
     assert_eq!(world(&shared).delivered.len(), 60, "nothing twice");
+    assert_eq!(first_deliveries(&world(&shared)), (0..60).collect::<Vec<_>>());
 }

@@ -218,7 +218,7 @@ fn promise_keep_holds_for_modules_that_are_no_good_and_a_good_one_is_taken_after
         ("compile", "the file is damaged or cut short", good[..good.len() / 2].to_vec()),
         ("compile", "", damaged),
         ("compile", "the file is empty", Vec::new()),
-        ("version", "speaks contract 0.2.0; this host speaks 0.1.0", modules::hostile("wrong-version")?),
+        ("version", "speaks contract 2.0.0; this host speaks 1.0.0", modules::hostile("wrong-version")?),
         ("instantiate", "trap: unreachable code was reached", modules::hostile("trap-on-start")?),
         ("configure", "unknown key colour; known are size, shape", modules::hostile("refuses-configuration")?),
     ];

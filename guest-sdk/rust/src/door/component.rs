@@ -1,4 +1,4 @@
-//! The component door: `edgemill:transform/transformer@0.1.0` through generated bindings.
+//! The component door: `edgemill:transform/transformer@1.0.0` through generated bindings.
 
 use crate::columns::{Columns, Growing, part};
 use crate::log::Level;

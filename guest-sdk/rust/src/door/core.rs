@@ -186,7 +186,7 @@ fn address<I>(items: &[I]) -> u32 {
     if items.is_empty() { 0 } else { items.as_ptr() as usize as u32 }
 }
 
-#[link(wasm_import_module = "edgemill:transform/log@0.1.0")]
+#[link(wasm_import_module = "edgemill:transform/log@1.0.0")]
 unsafe extern "C" {
     #[link_name = "log"]
     fn log_import(level: u32, ptr: u32, len: u32);
@@ -217,7 +217,7 @@ macro_rules! __door {
             }
 
             #[unsafe(no_mangle)]
-            extern "C" fn edgemill_transform_0_1_0(batch: u32) -> u32 {
+            extern "C" fn edgemill_transform_1_0_0(batch: u32) -> u32 {
                 DOOR.transform(batch)
             }
         };

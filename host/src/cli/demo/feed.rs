@@ -142,7 +142,7 @@ impl Stream {
         for settled in settled {
             match settled {
                 crate::sink::Settled::Delivered(_, rows) => self.durable += u64::from(rows),
-                crate::sink::Settled::Failed { message, .. } => {
+                crate::sink::Settled::Failed { message, .. } | crate::sink::Settled::Refused { message, .. } => {
                     return Err(anyhow!("a record was not produced: {message}"));
                 }
             }

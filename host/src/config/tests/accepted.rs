@@ -151,3 +151,43 @@ fn what_the_sink_refuses_stops_a_pipeline_without_dead_letters_whatever_its_modu
     assert_eq!(Class::SINK.map(|class| pipeline.policy.rule(class).then), [Action::Stop; 2]);
     assert_eq!(pipeline.breaker, None);
 }
+
+#[test]
+fn sinks_by_http_have_every_key() {
+    let source = "brokers = \"b:9092\"\ntopics = [\"t\"]\ngroup = \"g\"\n";
+    let text = format!(
+        r#"
+[pipelines.plain]
+on = {{ reject = "skip", fault = "skip", encode = "skip", refused = "skip" }}
+[pipelines.plain.source]
+{source}
+[pipelines.plain.sink]
+type = "http"
+url = "https://example.com/rows"
+method = "PUT"
+headers = {{ Authorization = {{ file = "collector" }}, x-user = "${{USERNAME}}" }}
+format = {{ template = '{{"rows": [{{{{rows}}}}]}}' }}
+retry = [409, 418]
+refused = {{ list = "/items", failed = "/error", message = "/error/reason" }}
+batch = {{ records = 10, bytes = "64 KiB", age = "50 ms" }}
+window = 2
+in_flight = "1 MiB"
+timeout = "5 s"
+compression = "gzip"
+tls = {{ ca = "collector", certificate = "collector", key = "collector" }}
+"#
+    );
+    let config = good(&text);
+    let Sink::Http(sink) = &config.pipelines[0].sink else { panic!("a sink by HTTP") };
+    let header = |name: &str| sink.headers[name].0.as_str();
+    assert_eq!((header("authorization"), header("x-user")), ("hunter2", "ann"));
+    assert!(!format!("{sink:?}").contains("hunter2"));
+    assert_eq!((sink.put, sink.retry.as_slice()), (true, &[409, 418][..]));
+    let format = HttpFormat::Template { open: "{\"rows\": [".to_owned(), close: "]}".to_owned() };
+    assert_eq!(sink.format, format);
+    let batch =
+        HttpBatch { records: 10, bytes: 64 << 10, age: Duration::from_millis(50), window: 2, in_flight: 1 << 20 };
+    assert_eq!(sink.batch, batch);
+    assert_eq!(sink.client.timeout, Duration::from_secs(5));
+    assert!(sink.client.gzip && sink.client.ca.is_some() && sink.client.identity.is_some());
+}

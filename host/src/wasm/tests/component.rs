@@ -98,13 +98,13 @@ fn a_batch_larger_than_a_components_memory_is_a_fault() {
 
 #[test]
 fn a_component_of_another_contract_is_refused() {
-    let next = |text: String| text.replace("@0.1.0", "@0.2.0");
+    let next = |text: String| text.replace("@1.0.0", "@2.0.0");
     let bytes = component(&next(source("component")), next);
-    assert_eq!(refused(&bytes), "version: speaks contract 0.2.0; this host speaks 0.1.0");
+    assert_eq!(refused(&bytes), "version: speaks contract 2.0.0; this host speaks 1.0.0");
     let inner = wat::parse_str(source("component")).unwrap();
     assert_eq!(
         refused(&inner),
-        "version: no transform: the export edgemill_transform_0_1_0 is missing; it is the inside of a component: make \
+        "version: no transform: the export edgemill_transform_1_0_0 is missing; it is the inside of a component: make \
          one of it with wasm-tools component new"
     );
 }
@@ -178,8 +178,8 @@ fn a_component_that_wants_the_network_is_refused() {
 #[test]
 fn a_component_is_inspected_without_compiling_it() {
     let inspection = inspect(&component(&source("component"), |wit| wit)).unwrap();
-    assert_eq!((inspection.door, inspection.contract.as_deref()), (Door::Component, Some("0.1.0")));
+    assert_eq!((inspection.door, inspection.contract.as_deref()), (Door::Component, Some("1.0.0")));
     assert!(inspection.imports.iter().all(|import| import.refused.is_none()), "{:?}", inspection.imports);
-    assert!(inspection.exports.contains(&"edgemill:transform/transformer@0.1.0".to_owned()));
+    assert!(inspection.exports.contains(&"edgemill:transform/transformer@1.0.0".to_owned()));
     assert_eq!(inspection.memory.unwrap().minimum, 257 << 16);
 }

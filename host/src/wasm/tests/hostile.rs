@@ -22,14 +22,14 @@ fn a_module_that_cannot_work_is_refused_with_the_step_and_the_reason() {
         ("refuses-configuration", "configure: unknown key colour; known are size, shape"),
         (
             "missing-export",
-            "version: exports edgemill_transform_0_1_0 but not edgemill_alloc: see docs/guests/core-door.md",
+            "version: exports edgemill_transform_1_0_0 but not edgemill_alloc: see docs/guests/core-door.md",
         ),
-        ("missing-memory", "version: exports edgemill_transform_0_1_0 but not memory: see docs/guests/core-door.md"),
+        ("missing-memory", "version: exports edgemill_transform_1_0_0 but not memory: see docs/guests/core-door.md"),
         ("wrong-type", "version: the export edgemill_alloc must be a function (i32) -> i32"),
-        ("wrong-version", "version: speaks contract 0.2.0; this host speaks 0.1.0"),
+        ("wrong-version", "version: speaks contract 2.0.0; this host speaks 1.0.0"),
         (
             "no-transform",
-            "version: no transform: the export edgemill_transform_0_1_0 is missing; it exports memory, run",
+            "version: no transform: the export edgemill_transform_1_0_0 is missing; it exports memory, run",
         ),
         ("unknown-import", "link: imports outside::world, which is not granted: this host has nothing of that name"),
         (

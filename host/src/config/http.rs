@@ -1,0 +1,340 @@
+//! Sinks that are reached by HTTP: what is configured of them, and reading it.
+
+use super::Sink;
+use super::options::from_file;
+use super::reader::{Item, Section, similar};
+use super::secret::has_credentials;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+use toml::de::DeValue;
+
+/// The tutorials' login.
+const LOGIN: &str = "https://id.featurebase.com";
+
+const COMMON: [&str; 6] = ["type", "batch", "window", "in_flight", "timeout", "tls"];
+const HTTP: [&str; 7] = ["url", "method", "headers", "format", "compression", "retry", "refused"];
+const CLOUD: [&str; 5] = ["endpoint", "login_url", "username", "password", "compression"];
+
+/// All keys of these sinks, for whoever writes one elsewhere.
+pub(super) const KEYS: [&str; 16] = [
+    "url",
+    "endpoint",
+    "username",
+    "password",
+    "login_url",
+    "method",
+    "headers",
+    "format",
+    "compression",
+    "retry",
+    "refused",
+    "batch",
+    "window",
+    "in_flight",
+    "timeout",
+    "tls",
+];
+
+/// A text that no log shows.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// How rows are put together, and how many requests there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpBatch {
+    /// Rows of one request at the most.
+    pub records: usize,
+    /// Bytes of a request's body about which it is sent.
+    pub bytes: usize,
+    /// How long the first row waits for others.
+    pub age: Duration,
+    /// Requests on their way at a time, for each worker.
+    pub window: usize,
+    /// Bytes handed over and not yet durable, for each worker.
+    pub in_flight: usize,
+}
+
+/// How to reach a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpClient {
+    /// How long one request may take, with its answer.
+    pub timeout: Duration,
+    /// The authorities to trust, instead of the system's: a file in PEM form.
+    pub ca: Option<PathBuf>,
+    /// The client's certificate and its key: files in PEM form.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// Whether bodies are compressed.
+    pub gzip: bool,
+}
+
+/// Any service that takes JSON.
+#[derive(Clone, Debug)]
+pub struct HttpSink {
+    /// Where to.
+    pub url: String,
+    /// PUT instead of POST.
+    pub put: bool,
+    /// Headers of every request. Values may be secret.
+    pub headers: BTreeMap<String, Secret>,
+    /// What stands around rows.
+    pub format: HttpFormat,
+    /// Statuses that are tried again, besides those that always are: 408, 425, 429 and 5xx.
+    pub retry: Vec<u16>,
+    /// Where the answer tells which rows were refused.
+    pub refused: Option<RefusedRows>,
+    /// See there.
+    pub batch: HttpBatch,
+    /// See there.
+    pub client: HttpClient,
+}
+
+/// What stands around rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HttpFormat {
+    /// `[row,row]`
+    Array,
+    /// A row a line.
+    Lines,
+    /// These two, and commas between rows.
+    Template {
+        /// In front of the rows.
+        open: String,
+        /// Behind them.
+        close: String,
+    },
+}
+
+/// Where an answer tells which rows were refused. JSON pointers (RFC 6901): the first into the answer, the others into each
+/// of the list's items.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedRows {
+    /// The list.
+    pub list: String,
+    /// The row's number in the request, from 0; where there is none, the item's place in the list.
+    pub row: Option<String>,
+    /// What is there and not null or false only where the row was refused; none: all items are refused rows.
+    pub failed: Option<String>,
+    /// Why.
+    pub message: Option<String>,
+}
+
+/// FeatureBase Cloud's streaming ingest endpoint.
+#[derive(Clone, Debug)]
+pub struct FeaturebaseCloud {
+    /// Where rows go: `https://data.featurebase.com/v2/sinks/ID`.
+    pub endpoint: String,
+    /// Where tokens come from.
+    pub login_url: String,
+    /// Who logs in.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
+    /// See there.
+    pub batch: HttpBatch,
+    /// See there.
+    pub client: HttpClient,
+}
+
+/// Reads a sink of type `http`.
+pub(super) fn plain(section: &Section<'_>) -> Sink {
+    section.only(&[&COMMON[..], &HTTP].concat(), |key, _| match key {
+        "endpoint" => Some("write `url`".to_owned()),
+        "username" | "password" => {
+            Some("write `headers = { authorization = \"Basic …\" }`, from a variable or a file".to_owned())
+        }
+        _ => hint(key),
+    });
+    let url = url(section, "url", "url = \"https://example.com/records\"");
+    let methods = [("POST", false), ("PUT", true)];
+    let put = section.get("method").and_then(|item| item.word(&methods)).unwrap_or(false);
+    let mut headers = BTreeMap::new();
+    if let Some(table) =
+        section.get("headers").and_then(|item| item.section("write `headers = { \"x-team\" = \"a\" }`"))
+    {
+        for (name, item) in table.items() {
+            if let Some(text) = secret_text(&item) {
+                headers.insert(name.to_ascii_lowercase(), Secret(text));
+            }
+        }
+    }
+    let mut retry = Vec::new();
+    for item in section.get("retry").and_then(|item| item.list("write `retry = [409]`")).unwrap_or_default() {
+        retry.extend(item.count(300..=599).map(|status| status as u16));
+    }
+    Sink::Http(HttpSink {
+        url,
+        put,
+        headers,
+        format: section.get("format").and_then(|item| format(&item)).unwrap_or(HttpFormat::Array),
+        retry,
+        refused: section.get("refused").and_then(|item| refused(&item)),
+        batch: batch(section),
+        client: client(section),
+    })
+}
+
+/// Reads a sink of type `featurebase-cloud`.
+pub(super) fn cloud(section: &Section<'_>) -> Sink {
+    section.only(&[&COMMON[..], &CLOUD].concat(), |key, _| match key {
+        "url" => Some("write `endpoint` for the sink's address, `login_url` for the login's".to_owned()),
+        "user" => Some("write `username`".to_owned()),
+        _ => hint(key),
+    });
+    let endpoint = url(section, "endpoint", "endpoint = \"https://data.featurebase.com/v2/sinks/ID\"");
+    let login_url = match section.get("login_url") {
+        Some(_) => url(section, "login_url", ""),
+        None => LOGIN.to_owned(),
+    };
+    let credential = |key: &str, example: &str| {
+        section.need(key, &format!("the sink has no `{key}`"), &format!("add `{key} = {example}`"));
+        section.get(key).and_then(|item| secret_text(&item)).unwrap_or_default()
+    };
+    Sink::FeaturebaseCloud(FeaturebaseCloud {
+        endpoint,
+        login_url,
+        username: credential("username", "\"${FEATUREBASE_USERNAME}\""),
+        password: Secret(credential("password", "\"${FEATUREBASE_PASSWORD}\"")),
+        batch: batch(section),
+        client: client(section),
+    })
+}
+
+fn hint(key: &str) -> Option<String> {
+    match key {
+        "topic" | "brokers" | "librdkafka" | "routes" | "partition" => {
+            Some(format!("`{key}` belongs to a sink of type \"kafka\""))
+        }
+        "batch_size" | "records" | "age" | "bytes" => {
+            Some("write `batch = { records = 500, bytes = \"1 MiB\", age = \"1 s\" }`".to_owned())
+        }
+        "gzip" => Some("write `compression = \"gzip\"`".to_owned()),
+        "ca" | "certificate" | "key" => Some(format!("write `tls = {{ {key} = \"….pem\" }}`")),
+        _ => None,
+    }
+}
+
+/// A string, or the content of `{ file = "…" }`.
+fn secret_text(item: &Item<'_>) -> Option<String> {
+    match item.value {
+        DeValue::Table(table) if table.len() == 1 && table.contains_key("file") => from_file(item),
+        DeValue::Table(_) => {
+            item.wrong("expected a string or a file", "write a string, or `{ file = \"/run/secrets/…\" }`");
+            None
+        }
+        _ => item.text().map(|text| text.value),
+    }
+}
+
+fn url(section: &Section<'_>, key: &str, example: &str) -> String {
+    section.need(key, &format!("the sink has no `{key}`"), &format!("add `{example}`"));
+    let Some(item) = section.get(key) else { return String::new() };
+    let Some(text) = item.text() else { return String::new() };
+    let is_url = ["http://", "https://"]
+        .iter()
+        .any(|scheme| text.value.strip_prefix(scheme).is_some_and(|rest| !rest.starts_with('/') && !rest.is_empty()));
+    if has_credentials(&text.value) {
+        item.wrong("credentials in an address end in logs", "write them as `headers`, or `username` and `password`");
+    } else if !is_url || text.value.contains(char::is_whitespace) {
+        item.wrong(format!("{} is no address", text.shown()), "write `https://host/path`");
+    }
+    text.value
+}
+
+fn batch(section: &Section<'_>) -> HttpBatch {
+    let mut batch =
+        HttpBatch { records: 500, bytes: 1 << 20, age: Duration::from_secs(1), window: 4, in_flight: 16 << 20 };
+    let example = "write `batch = { records = 500, bytes = \"1 MiB\", age = \"1 s\" }`";
+    if let Some(table) = section.get("batch").and_then(|item| item.section(example)) {
+        table.only(&["records", "bytes", "age"], |key, _| {
+            similar(key, &["max_staleness", "interval", "time"]).map(|_| "did you mean `age`?".to_owned())
+        });
+        batch.records = table.get("records").and_then(|item| item.count(1..=100_000)).unwrap_or(batch.records);
+        batch.bytes = table.get("bytes").and_then(|item| item.size(1 << 10..=256 << 20)).unwrap_or(batch.bytes);
+        batch.age = table.get("age").and_then(|item| item.duration(Duration::from_millis(1))).unwrap_or(batch.age);
+    }
+    batch.window = section.get("window").and_then(|item| item.count(1..=1024)).unwrap_or(batch.window);
+    batch.in_flight =
+        section.get("in_flight").and_then(|item| item.size(64 << 10..=4 << 30)).unwrap_or(batch.in_flight);
+    batch
+}
+
+fn client(section: &Section<'_>) -> HttpClient {
+    let timeout = section.get("timeout").and_then(|item| item.duration(Duration::from_millis(10)));
+    let gzip = section.get("compression").and_then(|item| item.word(&[("none", false), ("gzip", true)]));
+    let (mut ca, mut identity) = (None, None);
+    let example = "write `tls = { ca = \"ca.pem\", certificate = \"client.pem\", key = \"client.key\" }`";
+    if let Some(table) = section.get("tls").and_then(|item| item.section(example)) {
+        table.only(&["ca", "certificate", "key"], |_, _| None);
+        let path = |key: &str| {
+            let item = table.get(key)?;
+            let path = item.reader.base.join(item.text()?.value);
+            if let Err(error) = item.reader.surroundings.secret(&path) {
+                let help = "the path is relative to the configuration's folder";
+                item.wrong(format!("cannot read {}: {error}", path.display()), help);
+            }
+            Some(path)
+        };
+        ca = path("ca");
+        identity = match (path("certificate"), path("key")) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => {
+                table.reader.error(&table.place, "a client's certificate and its key go together", &[example]);
+                None
+            }
+        };
+    }
+    HttpClient { timeout: timeout.unwrap_or(Duration::from_secs(30)), ca, identity, gzip: gzip.unwrap_or(false) }
+}
+
+fn format(item: &Item<'_>) -> Option<HttpFormat> {
+    let example = "write `\"array\"`, `\"ndjson\"`, or `{ template = '{\"events\": [{{rows}}]}' }`";
+    if let DeValue::Table(_) = item.value {
+        let table = item.section(example)?;
+        table.only(&["template"], |_, _| None);
+        let template = table.get("template")?;
+        let text = template.text()?.value;
+        let Some((open, close)) = text.split_once("{{rows}}").filter(|(_, close)| !close.contains("{{rows}}")) else {
+            template.wrong("a template has `{{rows}}` once", example);
+            return None;
+        };
+        return Some(HttpFormat::Template { open: open.to_owned(), close: close.to_owned() });
+    }
+    match item.word_or(
+        &[("array", false), ("ndjson", true)],
+        &[("lines", "ndjson"), ("json", "array"), ("jsonl", "ndjson")],
+    )? {
+        true => Some(HttpFormat::Lines),
+        false => Some(HttpFormat::Array),
+    }
+}
+
+fn refused(item: &Item<'_>) -> Option<RefusedRows> {
+    let example = "write `refused = { list = \"/errors\", row = \"/row\", message = \"/message\" }`";
+    let table = item.section(example)?;
+    table.only(&["list", "row", "failed", "message"], |_, _| None);
+    table.need("list", "it is not said where the list of refused rows is", example);
+    let pointer = |key: &str| {
+        let item = table.get(key)?;
+        let text = item.text()?.value;
+        if !text.is_empty() && !text.starts_with('/') {
+            item.wrong(format!("`{text}` is no JSON pointer"), &format!("write `\"/{}\"`", text.replace('.', "/")));
+        }
+        Some(text)
+    };
+    let [list, row, failed, message] = ["list", "row", "failed", "message"].map(pointer);
+    if row.is_none() && failed.is_none() && table.get("list").is_some() {
+        let message = "which items of the list are refused rows cannot be told";
+        let help = "add `row`, the pointer to the row's number, or `failed`, to what only refused rows have";
+        table.reader.error(&table.place, message, &[help]);
+    }
+    Some(RefusedRows { list: list?, row, failed, message })
+}

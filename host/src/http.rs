@@ -1,0 +1,18 @@
+//! Adapter: sinks that send batches of rows by HTTP.
+//!
+//! Gathering, order, retries, splitting and what becomes of refused rows are one place, [`HttpSink`]. What a destination is
+//! sent and what its answers mean is an [`Endpoint`]'s: one for each type of sink.
+
+mod client;
+mod cloud;
+mod endpoint;
+mod json;
+mod plain;
+mod request;
+mod sink;
+mod token;
+
+pub use cloud::Cloud;
+pub use endpoint::{Answer, Endpoint, Frame, Row};
+pub use plain::Plain;
+pub use sink::HttpSink;

@@ -1,0 +1,145 @@
+//! The HTTP client, and what statuses mean everywhere.
+
+use super::endpoint::Answer;
+use crate::config::HttpClient as Config;
+use bytes::Bytes;
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
+use reqwest::{Certificate, Client, Identity, RequestBuilder, StatusCode, redirect};
+use std::fmt::Write;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// How much of an answer is read: as much as 100,000 rows' errors.
+const ANSWER: usize = 64 << 20;
+/// How much of one is shown.
+const SHOWN: usize = 300;
+
+/// What came back.
+pub(super) struct Response {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+/// Makes a client. It follows no redirects: a request that was moved is a configuration to correct.
+///
+/// # Errors
+/// A file of certificates cannot be used.
+pub(super) fn client(config: &Config) -> Result<Client, String> {
+    // another part of the program may have chosen one: any does
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut client = Client::builder()
+        .user_agent(concat!("edgemill/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .connect_timeout(config.timeout.min(Duration::from_secs(10)))
+        .timeout(config.timeout);
+    let read = |path: &Path| fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()));
+    if let Some(path) = &config.ca {
+        let certificates = Certificate::from_pem_bundle(&read(path)?);
+        let wrong = |error| format!("{} has no certificates in PEM form: {error}", path.display());
+        let certificates = certificates.map_err(wrong)?;
+        if certificates.is_empty() {
+            return Err(format!("{} has no certificate in PEM form", path.display()));
+        }
+        client = client.tls_certs_only(certificates);
+    }
+    if let Some((certificate, key)) = &config.identity {
+        let pem = [read(certificate)?, b"\n".to_vec(), read(key)?].concat();
+        let identity = Identity::from_pem(&pem).map_err(|error| {
+            format!(
+                "{} and {} are no certificate and its key in PEM form: {error}",
+                certificate.display(),
+                key.display()
+            )
+        })?;
+        client = client.identity(identity);
+    }
+    client.build().map_err(|error| format!("cannot make an HTTP client: {}", causes(&error)))
+}
+
+/// Compresses a body where that is asked for.
+pub(super) fn body(request: RequestBuilder, body: Bytes, gzip: bool) -> RequestBuilder {
+    if !gzip {
+        return request.body(body);
+    }
+    let mut encoder = flate2::write::GzEncoder::new(Vec::with_capacity(body.len() / 4), flate2::Compression::fast());
+    let written = encoder.write_all(&body).and_then(|()| encoder.finish());
+    request.header(CONTENT_ENCODING, "gzip").body(written.expect("writing to memory cannot fail"))
+}
+
+/// Sends a request and reads the answer.
+///
+/// # Errors
+/// There was none, or not all of it came: the request may have worked, or not.
+pub(super) async fn exchange(request: RequestBuilder) -> Result<Response, Answer> {
+    let again = |error: reqwest::Error| match error.is_builder() {
+        true => Answer::Fatal(format!("the request cannot be made: {}", causes(&error))),
+        false => Answer::Again { message: causes(&error), after: None, slower: false },
+    };
+    let mut response = request.send().await.map_err(again)?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(again)? {
+        if body.len() + chunk.len() > ANSWER {
+            let message = format!("the answer, status {status}, has more than {ANSWER} bytes");
+            return Err(Answer::Again { message, after: None, slower: false });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Response { status, headers, body })
+}
+
+impl Response {
+    /// The status and the beginning of the body, for a person.
+    pub(super) fn shown(&self) -> String {
+        let text = String::from_utf8_lossy(&self.body);
+        let text = text.trim();
+        let cut = &text[..text.floor_char_boundary(SHOWN)];
+        match (text.is_empty(), cut.len() < text.len()) {
+            (true, _) => format!("status {}", self.status),
+            (false, cuts) => format!("status {}: {cut}{}", self.status, if cuts { "..." } else { "" }),
+        }
+    }
+
+    /// What the status says by itself; none where the body has a say: 2xx, 400, 409, 413, 422 and what is not known.
+    pub(super) fn verdict(&self, url: &str) -> Option<Answer> {
+        let message = || format!("{url}: {}", self.shown());
+        Some(match self.status.as_u16() {
+            408 | 425 | 500..=599 => Answer::Again { message: message(), after: self.retry_after(), slower: false },
+            429 => Answer::Again { message: message(), after: self.retry_after(), slower: true },
+            300..=399 => {
+                let to = self.headers.get("location").map_or("".into(), |to| String::from_utf8_lossy(to.as_bytes()));
+                Answer::Fatal(format!("{url} has moved ({}): {to}; correct the address", self.status))
+            }
+            401 | 403 | 407 => Answer::Fatal(format!("{}; correct the credentials, or their rights", message())),
+            404 | 405 | 410 => Answer::Fatal(format!("{}; correct the address", message())),
+            _ => None?,
+        })
+    }
+
+    /// How long to wait, by the answer's word: seconds or a date (RFC 9110, 10.2.3), an hour at the most.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        let wait = match text.parse() {
+            Ok(seconds) => Duration::from_secs(seconds),
+            Err(_) => {
+                let date = jiff::fmt::rfc2822::parse(text).ok()?;
+                SystemTime::from(date.timestamp()).duration_since(SystemTime::now()).unwrap_or_default()
+            }
+        };
+        Some(wait.min(Duration::from_secs(3600)))
+    }
+}
+
+/// An error with what caused it.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}

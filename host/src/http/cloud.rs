@@ -1,0 +1,220 @@
+//! FeatureBase Cloud's streaming ingest endpoint: `{"records":[{"value":{…}},…]}`, and an answer that tells row by row.
+
+use super::client::{Response, body, client, exchange};
+use super::endpoint::{Answer, Endpoint, Frame, Row};
+use super::json::{Kind, check};
+use super::token::Session;
+use crate::config::FeaturebaseCloud;
+use bytes::Bytes;
+use reqwest::Client;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What the endpoint answers where a request came too fast: with status 400.
+const TOO_FAST: &str = "ResourceThroughputExceeded";
+
+/// See the module.
+pub struct Cloud {
+    client: Client,
+    endpoint: String,
+    session: Session,
+    frame: Frame,
+    gzip: bool,
+}
+
+impl Cloud {
+    /// Makes one for all workers of a pipeline. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// A file of certificates cannot be used.
+    pub fn new(config: &FeaturebaseCloud) -> Result<Self, String> {
+        let client = client(&config.client)?;
+        let session =
+            Session::new(client.clone(), config.login_url.clone(), config.username.clone(), config.password.0.clone());
+        let frame = Frame { open: b"{\"records\":[".to_vec(), between: b",".to_vec(), close: b"]}".to_vec() };
+        Ok(Self { client, endpoint: config.endpoint.clone(), session, frame, gzip: config.client.gzip })
+    }
+
+    async fn try_send(&self, text: Bytes, rows: usize) -> Result<Answer, Answer> {
+        let mut token = self.session.token(None).await?;
+        let mut response = self.post(text.clone(), &token.text).await?;
+        if response.status.as_u16() == 401 {
+            token = self.session.token(Some(&token.text)).await?;
+            response = self.post(text, &token.text).await?;
+        }
+        Ok(self.judge(&response, rows))
+    }
+
+    async fn post(&self, text: Bytes, token: &str) -> Result<Response, Answer> {
+        let request = self.client.post(&self.endpoint).bearer_auth(token).header("content-type", "application/json");
+        exchange(body(request, text, self.gzip)).await
+    }
+
+    fn judge(&self, response: &Response, rows: usize) -> Answer {
+        let message = || format!("{}: {}", self.endpoint, response.shown());
+        match response.status.as_u16() {
+            200..=299 => read(&response.body, rows).unwrap_or_else(|| Answer::Again {
+                message: format!("{}, which does not tell what became of {rows} rows", message()),
+                after: None,
+                slower: false,
+            }),
+            400 if response.shown().contains(TOO_FAST)
+                || String::from_utf8_lossy(&response.body).contains(TOO_FAST) =>
+            {
+                Answer::Again { message: message(), after: response.retry_after(), slower: true }
+            }
+            // the token is new: what is refused is the right to this endpoint, or the token has ended this moment
+            401 => Answer::Again { message: message(), after: None, slower: false },
+            _ => response.verdict(&self.endpoint).unwrap_or_else(|| Answer::RefusedWhole(message())),
+        }
+    }
+}
+
+impl Endpoint for Cloud {
+    fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    fn encode(&self, row: Row<'_>, text: &mut Vec<u8>) -> Result<(), String> {
+        let value = check(row.value, Kind::Object)?;
+        text.extend_from_slice(b"{\"value\":");
+        text.extend_from_slice(value.as_bytes());
+        text.push(b'}');
+        Ok(())
+    }
+
+    async fn send(&self, body: Bytes, rows: usize) -> Answer {
+        self.try_send(body, rows).await.unwrap_or_else(|answer| answer)
+    }
+}
+
+/// An answer of status 2xx. What it leaves out counts as absent.
+#[derive(Deserialize)]
+struct Told {
+    success_count: Option<u64>,
+    error_count: Option<u64>,
+    #[serde(default)]
+    records: Vec<Value>,
+}
+
+/// Reads what became of the rows; none where that cannot be told.
+fn read(body: &[u8], rows: usize) -> Option<Answer> {
+    let told: Told = serde_json::from_slice(body).ok()?;
+    let refused: Vec<(u32, String)> =
+        (0..).zip(&told.records).filter_map(|(row, record)| Some((row, refusal(record)?))).collect();
+    let errors = told.error_count.unwrap_or(refused.len() as u64);
+    let by_row = told.records.len() == rows;
+    match (refused.len() as u64, errors) {
+        (0, 0) if by_row || told.success_count == Some(rows as u64) => Some(Answer::Taken),
+        (found, errors) if by_row && found == errors => Some(Answer::Refused(refused)),
+        (_, 0) => None,
+        _ if rows == 1 => Some(Answer::Refused(vec![(0, last_message(&refused, body))])),
+        // which they are cannot be told; those that were taken are written again, over themselves
+        _ => Some(Answer::RefusedWhole(last_message(&refused, body))),
+    }
+}
+
+fn last_message(refused: &[(u32, String)], body: &[u8]) -> String {
+    let text = || String::from_utf8_lossy(&body[..body.len().min(300)]).into_owned();
+    refused.first().map_or_else(text, |(_, message)| message.clone())
+}
+
+/// Why a record was refused, where it was: it has an error's code or message, or a status that is no success.
+fn refusal(record: &Value) -> Option<String> {
+    let says = |key: &str| match &record[key] {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) if number.as_f64() != Some(0.0) => Some(number.to_string()),
+        _ => None,
+    };
+    let failed = record["status"].as_u64().is_some_and(|status| status >= 400);
+    match (says("error_code"), says("error_message")) {
+        (Some(code), Some(message)) => Some(format!("{message} ({code})")),
+        (Some(text), None) | (None, Some(text)) => Some(text),
+        (None, None) if failed => Some(format!("status {}", record["status"])),
+        (None, None) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn answer(body: &Value, rows: usize) -> Option<Answer> {
+        read(body.to_string().as_bytes(), rows)
+    }
+
+    #[test]
+    fn rows_are_taken_only_where_the_answer_says_so() {
+        let good = json!({ "status": 200, "error_code": null, "error_message": "" });
+        assert_eq!(
+            answer(&json!({ "success_count": 2, "error_count": 0, "records": [good, good] }), 2),
+            Some(Answer::Taken)
+        );
+        assert_eq!(answer(&json!({ "success_count": 2, "error_count": 0 }), 2), Some(Answer::Taken));
+        for short in
+            [json!({}), json!({ "success_count": 1, "error_count": 0 }), json!({ "records": [good] }), json!([])]
+        {
+            assert_eq!(answer(&short, 2), None, "{short}");
+        }
+        assert_eq!(read(b"<html>", 2), None);
+    }
+
+    #[test]
+    fn refused_rows_have_the_servers_words() {
+        let good = json!({ "status": 200 });
+        let bad = json!({ "status": 400, "error_code": "BadField", "error_message": "no such field" });
+        let told = json!({ "success_count": 1, "error_count": 1, "records": [good, bad] });
+        assert_eq!(answer(&told, 2), Some(Answer::Refused(vec![(1, "no such field (BadField)".to_owned())])));
+        let contradiction = json!({ "success_count": 2, "error_count": 0, "records": [good, bad] });
+        assert_eq!(answer(&contradiction, 2), None);
+        let unsaid = json!({ "success_count": 1, "error_count": 1 });
+        assert!(matches!(answer(&unsaid, 2), Some(Answer::RefusedWhole(_))));
+        assert!(matches!(answer(&json!({ "error_count": 1 }), 1), Some(Answer::Refused(rows)) if rows[0].0 == 0));
+        assert!(matches!(answer(&json!({ "error_count": 1, "records": [bad] }), 2), Some(Answer::RefusedWhole(_))));
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<u16>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "[a-zA-Z]{0,8}".prop_map(Value::from),
+        ];
+        let keys = prop_oneof![
+            Just("success_count"),
+            Just("error_count"),
+            Just("records"),
+            Just("status"),
+            Just("error_code"),
+            Just("error_message"),
+        ];
+        leaf.prop_recursive(4, 64, 6, move |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                proptest::collection::vec((keys.clone(), inner), 0..6)
+                    .prop_map(|pairs| pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_takes_more_rows_than_it_says(body in any_json(), rows in 1usize..6) {
+            if let Some(Answer::Taken) = answer(&body, rows) {
+                let listed = body["records"].as_array().is_some_and(|records| records.len() == rows);
+                prop_assert!(listed || body["success_count"].as_u64() == Some(rows as u64));
+            }
+            if let Some(Answer::Refused(refused)) = answer(&body, rows) {
+                prop_assert!(!refused.is_empty() && refused.iter().all(|(row, _)| (*row as usize) < rows));
+            }
+        }
+
+        #[test]
+        fn bytes_that_are_no_answer_take_nothing(body in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let read = read(&body, 3);
+            prop_assert!(read != Some(Answer::Taken) || body.contains(&b'3'));
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What a type of sink knows of its destination.
+
+use crate::batch::Bytes;
+use bytes::Bytes as Body;
+use std::time::Duration;
+
+/// A row, as a sink sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// Its value; null where the chain made it null, or the record was one.
+    pub value: Bytes<'a>,
+}
+
+/// What rows stand between. A body is `open`, the rows with `between` between each two, and `close`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frame {
+    /// In front of the first row.
+    pub open: Vec<u8>,
+    /// Between two rows.
+    pub between: Vec<u8>,
+    /// Behind the last row.
+    pub close: Vec<u8>,
+}
+
+/// What an answer means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// All rows are durable.
+    Taken,
+    /// All but these are, by their number in the request, each with the reason.
+    Refused(Vec<(u32, String)>),
+    /// None is, since one at least cannot be taken; which, the answer does not say.
+    RefusedWhole(String),
+    /// It is not known that any is: the same request again.
+    Again {
+        /// Why, for a person.
+        message: String,
+        /// How long the destination wants to be left alone, where it says so.
+        after: Option<Duration>,
+        /// Whether it is too much rather than broken: then fewer requests go at a time.
+        slower: bool,
+    },
+    /// A person is needed: what is configured cannot work.
+    Fatal(String),
+}
+
+/// A destination of rows.
+pub trait Endpoint: Send + Sync + 'static {
+    /// What rows stand between.
+    fn frame(&self) -> &Frame;
+
+    /// Appends a row's text.
+    ///
+    /// # Errors
+    /// No row can be made of it: why, for a person. What was appended is taken back.
+    fn encode(&self, row: Row<'_>, text: &mut Vec<u8>) -> Result<(), String>;
+
+    /// Sends one body of so many rows, once, and says what the answer means.
+    fn send(&self, body: Body, rows: usize) -> impl Future<Output = Answer> + Send;
+}

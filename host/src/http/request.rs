@@ -1,0 +1,192 @@
+//! The rows of one request: their text as the destination wants it, laid end to end, and where each came from.
+
+use super::endpoint::Frame;
+use crate::record::{Lane, Span};
+use bytes::Bytes;
+use std::ops::Range;
+use std::time::Instant;
+
+/// What a row takes besides its text.
+const ROW: usize = 32;
+
+/// Where a row came from, and where it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) span: Span,
+    /// Its number among the span's rows.
+    pub(super) index: u32,
+    end: usize,
+}
+
+/// Rows that are being gathered.
+pub(super) struct Gathering {
+    text: Vec<u8>,
+    places: Vec<Place>,
+    /// When the first came.
+    pub(super) since: Instant,
+}
+
+impl Gathering {
+    pub(super) fn new(frame: &Frame, capacity: usize) -> Self {
+        let mut text = Vec::with_capacity(capacity);
+        text.extend_from_slice(&frame.open);
+        Self { text, places: Vec::new(), since: Instant::now() }
+    }
+
+    /// Appends a row, whose text `encode` appends. Gives what it weighs.
+    pub(super) fn push<E>(
+        &mut self,
+        frame: &Frame,
+        (span, index): (Span, u32),
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let before = self.text.len();
+        if !self.places.is_empty() {
+            self.text.extend_from_slice(&frame.between);
+        }
+        if let Err(error) = encode(&mut self.text) {
+            self.text.truncate(before);
+            return Err(error);
+        }
+        self.places.push(Place { span, index, end: self.text.len() });
+        Ok(self.text.len() - before + ROW)
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.places.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
+    pub(super) fn close(mut self, frame: &Frame) -> Request {
+        self.text.extend_from_slice(&frame.close);
+        Request { body: self.text.into(), places: self.places }
+    }
+}
+
+/// Rows that go, or went, together.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) body: Bytes,
+    pub(super) places: Vec<Place>,
+}
+
+impl Request {
+    /// The lanes that its rows are of, by their slots: a lane that is read again keeps its slot.
+    pub(super) fn slots(&self) -> impl Iterator<Item = u32> {
+        let mut last = None;
+        self.places.iter().filter_map(move |place| {
+            let slot = place.span.lane.slot;
+            (last.replace(slot) != Some(slot)).then_some(slot)
+        })
+    }
+
+    pub(super) fn has(&self, lanes: &[Lane]) -> bool {
+        self.places.iter().any(|place| lanes.contains(&place.span.lane))
+    }
+
+    fn text(&self, row: usize, frame: &Frame) -> Range<usize> {
+        let start = match row.checked_sub(1) {
+            None => frame.open.len(),
+            Some(before) => self.places[before].end + frame.between.len(),
+        };
+        start..self.places[row].end
+    }
+
+    /// A request of some of the rows, in order.
+    fn select(&self, frame: &Frame, rows: impl Iterator<Item = usize>) -> Request {
+        let mut some = Gathering::new(frame, self.body.len());
+        for row in rows {
+            let Place { span, index, .. } = self.places[row];
+            let text = &self.body[self.text(row, frame)];
+            let pushed = some.push(frame, (span, index), |all| {
+                all.extend_from_slice(text);
+                Ok::<(), std::convert::Infallible>(())
+            });
+            debug_assert!(pushed.is_ok(), "nothing is refused");
+        }
+        some.close(frame)
+    }
+
+    /// Two of half the rows each, in order; there are two at least.
+    pub(super) fn halves(self, frame: &Frame) -> (Request, Request) {
+        let (half, all) = (self.places.len() / 2, self.places.len());
+        (self.select(frame, 0..half), self.select(frame, half..all))
+    }
+
+    /// Without the rows of these lanes; none where no row is left.
+    pub(super) fn without(self, lanes: &[Lane], frame: &Frame) -> Option<Request> {
+        if !self.has(lanes) {
+            return Some(self);
+        }
+        let kept: Vec<_> = (0..self.places.len()).filter(|&row| !lanes.contains(&self.places[row].span.lane)).collect();
+        (!kept.is_empty()).then(|| self.select(frame, kept.into_iter()))
+    }
+
+    /// What it weighs, about.
+    pub(super) fn weight(&self) -> usize {
+        self.body.len() + self.places.len() * ROW
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame() -> Frame {
+        Frame { open: b"[".to_vec(), between: b", ".to_vec(), close: b"]".to_vec() }
+    }
+
+    fn span(slot: u32) -> Span {
+        Span { lane: Lane { slot, epoch: 1 }, number: 0 }
+    }
+
+    fn request(rows: &[(u32, &str)]) -> Request {
+        let mut gathering = Gathering::new(&frame(), 0);
+        for (index, (slot, text)) in rows.iter().enumerate() {
+            let encode = |all: &mut Vec<u8>| {
+                all.extend_from_slice(text.as_bytes());
+                Ok::<(), ()>(())
+            };
+            gathering.push(&frame(), (span(*slot), index as u32), encode).unwrap();
+        }
+        gathering.close(&frame())
+    }
+
+    #[test]
+    fn a_body_is_cut_between_rows_and_stays_well_formed() {
+        let whole = request(&[(0, "1"), (1, "22"), (0, "333")]);
+        assert_eq!(&whole.body[..], b"[1, 22, 333]");
+        assert_eq!(whole.slots().collect::<Vec<_>>(), [0, 1, 0]);
+        let (first, second) = whole.halves(&frame());
+        assert_eq!((&first.body[..], &second.body[..]), (&b"[1]"[..], &b"[22, 333]"[..]));
+        assert_eq!(second.places.iter().map(|place| place.index).collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn rows_of_lost_lanes_are_left_out() {
+        let lost = [span(0).lane];
+        let left = request(&[(0, "1"), (1, "22"), (0, "333")]).without(&lost, &frame()).unwrap();
+        assert_eq!(&left.body[..], b"[22]");
+        assert!(request(&[(0, "1")]).without(&lost, &frame()).is_none());
+        let later = [Lane { epoch: 2, ..lost[0] }];
+        assert_eq!(&request(&[(0, "1")]).without(&later, &frame()).unwrap().body[..], b"[1]");
+    }
+
+    #[test]
+    fn what_cannot_be_encoded_leaves_nothing_behind() {
+        let mut gathering = Gathering::new(&frame(), 0);
+        let encode = |result| {
+            move |all: &mut Vec<u8>| {
+                all.push(b'x');
+                result
+            }
+        };
+        assert!(gathering.push(&frame(), (span(0), 0), encode(Ok::<(), ()>(()))).is_ok());
+        assert!(gathering.push(&frame(), (span(0), 1), encode(Err(()))).is_err());
+        assert_eq!((gathering.rows(), gathering.bytes()), (1, 2));
+        assert_eq!(&gathering.close(&frame()).body[..], b"[x]");
+    }
+}

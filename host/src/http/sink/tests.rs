@@ -1,0 +1,257 @@
+use super::*;
+use crate::batch::Column;
+use crate::http::endpoint::Frame;
+use bytes::Bytes as Body;
+use proptest::prelude::*;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+/// A destination that takes lines `slot number`, refuses some for good, and fails at random.
+struct Fake {
+    frame: Frame,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    random: fastrand::Rng,
+    /// One try in so many fails; 0: none.
+    fails: u32,
+    /// By lane, what was taken first, in order.
+    taken: BTreeMap<u32, Vec<u32>>,
+    /// Lanes of which two requests were on their way at once.
+    doubled: BTreeSet<u32>,
+    flying: Vec<u32>,
+    most: usize,
+}
+
+fn refused(number: u32) -> bool {
+    number % 13 == 5
+}
+
+fn spoils(number: u32) -> bool {
+    number % 29 == 7
+}
+
+fn no_row(number: u32) -> bool {
+    number % 31 == 3
+}
+
+impl Fake {
+    fn new(seed: u64, fails: u32) -> Arc<Self> {
+        let frame = Frame { open: b"<".to_vec(), between: b"\n".to_vec(), close: b">".to_vec() };
+        let state = State { random: fastrand::Rng::with_seed(seed), fails, ..State::default() };
+        Arc::new(Self { frame, state: Mutex::new(state) })
+    }
+
+    fn answer(&self, rows: &[(u32, u32)]) -> Answer {
+        let mut state = self.state.lock().unwrap();
+        let fails = state.fails;
+        let way = if fails > 0 && state.random.u32(..fails) == 0 { state.random.u32(1..4) } else { 0 };
+        let again = |slower| Answer::Again { message: "not now".to_owned(), after: None, slower };
+        if way == 1 || way == 2 {
+            return again(way == 1);
+        }
+        if rows.iter().any(|(_, number)| spoils(*number)) {
+            return Answer::RefusedWhole("one spoils it".to_owned());
+        }
+        let mut bad = Vec::new();
+        for (at, (slot, number)) in (0..).zip(rows) {
+            let taken = state.taken.entry(*slot).or_default();
+            match refused(*number) {
+                true => bad.push((at, "no".to_owned())),
+                false if !taken.contains(number) => taken.push(*number),
+                false => {}
+            }
+        }
+        match (way, bad.is_empty()) {
+            (3, _) => again(false),
+            (_, true) => Answer::Taken,
+            (_, false) => Answer::Refused(bad),
+        }
+    }
+}
+
+impl Endpoint for Fake {
+    fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    fn encode(&self, row: Row<'_>, text: &mut Vec<u8>) -> Result<(), String> {
+        let value = row.value.unwrap_or_default();
+        text.extend_from_slice(value);
+        let number = std::str::from_utf8(value).unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        if no_row(number) { Err("no row".to_owned()) } else { Ok(()) }
+    }
+
+    async fn send(&self, body: Body, count: usize) -> Answer {
+        let text = std::str::from_utf8(&body).unwrap().strip_prefix('<').unwrap().strip_suffix('>').unwrap();
+        let row = |line: &str| {
+            let (slot, number) = line.split_once(' ').unwrap();
+            (slot.parse().unwrap(), number.parse().unwrap())
+        };
+        let rows: Vec<(u32, u32)> = text.lines().map(row).collect();
+        assert_eq!(rows.len(), count);
+        let slots: BTreeSet<u32> = rows.iter().map(|(slot, _)| *slot).collect();
+        {
+            let mut state = self.state.lock().unwrap();
+            let doubled: Vec<_> = slots.iter().filter(|slot| state.flying.contains(slot)).copied().collect();
+            state.doubled.extend(doubled);
+            state.flying.extend(&slots);
+            state.most = state.most.max(rows.len());
+        }
+        tokio::time::sleep(Duration::from_micros(300)).await;
+        let answer = self.answer(&rows);
+        self.state.lock().unwrap().flying.retain(|slot| !slots.contains(slot));
+        answer
+    }
+}
+
+fn lane(slot: u32) -> Lane {
+    Lane { slot, epoch: 1 }
+}
+
+fn sink(fake: &Arc<Fake>, runtime: &tokio::runtime::Runtime, records: usize) -> HttpSink<Fake> {
+    let batch = HttpBatch { records, bytes: 1 << 20, age: Duration::from_millis(2), window: 3, in_flight: 1 << 20 };
+    let (metrics, wake) = (HttpMetrics::new("p", 0), Wake::new().unwrap());
+    HttpSink::new(fake.clone(), batch, runtime.handle().clone(), metrics, 1, wake)
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+fn submit(sink: &mut HttpSink<Fake>, span: Span, numbers: std::ops::Range<u32>) -> Vec<u32> {
+    let values: Vec<Vec<u8>> = numbers.map(|number| format!("{} {number}", span.lane.slot).into_bytes()).collect();
+    let column = |values| Column::Each(values);
+    let batch = Batch {
+        topic: "t",
+        partition: 0,
+        offsets: (0..values.len() as i64).collect(),
+        timestamps: Cow::Owned(vec![0; values.len()]),
+        keys: column(vec![None; values.len()].into()),
+        values: column(values.iter().map(|value| Some(value.as_slice())).collect()),
+        headers: crate::batch::Headers::default(),
+    };
+    let mut refused = Vec::new();
+    sink.submit(span, &batch, &[], &mut refused).unwrap();
+    refused.into_iter().map(|refusal| refusal.row).collect()
+}
+
+/// Waits until nothing is on its way.
+fn drain(sink: &mut HttpSink<Fake>, pace: Pace) -> Vec<Settled> {
+    let (mut settled, until) = (Vec::new(), Instant::now() + Duration::from_secs(60));
+    while sink.weight > 0 && Instant::now() < until {
+        let wait = sink.send(pace).unwrap_or(Duration::from_millis(5));
+        sink.wake.clone().wait(wait.min(Duration::from_millis(5)));
+        sink.poll(&mut settled).unwrap();
+    }
+    assert_eq!(sink.weight, 0, "not everything was settled");
+    settled
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn every_row_is_settled_once_and_lanes_keep_their_order(
+        seed in any::<u64>(),
+        fails in prop_oneof![Just(0u32), Just(3), Just(8)],
+        records in 1usize..40,
+        spans in proptest::collection::vec((0u32..3, 1u32..60), 1..12),
+    ) {
+        let (fake, runtime) = (Fake::new(seed, fails), runtime());
+        let mut sink = sink(&fake, &runtime, records);
+        let mut next = [0; 3];
+        let mut waits = BTreeMap::new();
+        let mut bad = BTreeSet::new();
+        for (number, (slot, count)) in (0..).zip(&spans) {
+            let from = next[*slot as usize];
+            next[*slot as usize] += count;
+            let span = Span { lane: lane(*slot), number };
+            let at_once = submit(&mut sink, span, from..from + count);
+            let expected: Vec<u32> = (0..*count).filter(|row| no_row(from + row)).collect();
+            prop_assert_eq!(&at_once, &expected);
+            waits.insert(number, i64::from(*count) - at_once.len() as i64);
+            bad.extend((0..*count).filter(|row| !no_row(from + row) && (refused(from + row) || spoils(from + row)))
+                .map(|row| (number, row)));
+        }
+        for settled in drain(&mut sink, Pace::Idle) {
+            match settled {
+                Settled::Delivered(span, rows) => *waits.get_mut(&span.number).unwrap() -= i64::from(rows),
+                Settled::Refused { span, row, .. } => {
+                    prop_assert!(bad.remove(&(span.number, row)), "a good row was refused, or one twice");
+                    *waits.get_mut(&span.number).unwrap() -= 1;
+                }
+                Settled::Failed { message, .. } => prop_assert!(false, "{}", message),
+            }
+        }
+        prop_assert!(bad.is_empty() && waits.values().all(|waits| *waits == 0), "{bad:?} {waits:?}");
+        let state = fake.state.lock().unwrap();
+        prop_assert!(state.doubled.is_empty(), "two requests of a lane at once");
+        prop_assert!(state.most <= records);
+        for (slot, taken) in &state.taken {
+            prop_assert!(taken.is_sorted(), "lane {slot}: {taken:?}");
+            let good = (0..next[*slot as usize]).filter(|&n| !no_row(n) && !refused(n) && !spoils(n)).count();
+            prop_assert_eq!(taken.len(), good);
+        }
+    }
+}
+
+#[test]
+fn rows_wait_for_others_until_they_are_old_or_somebody_waits_for_them() {
+    let (fake, runtime) = (Fake::new(1, 0), runtime());
+    let mut sink = sink(&fake, &runtime, 100);
+    sink.batch.age = Duration::from_secs(600);
+    submit(&mut sink, Span { lane: lane(0), number: 0 }, 0..3);
+    let wait = sink.send(Pace::Busy).unwrap();
+    assert!(wait > Duration::from_secs(500) && sink.flying.is_empty());
+    assert!(sink.send(Pace::Idle).unwrap() > Duration::from_secs(500) && sink.flying.is_empty());
+    let settled = drain(&mut sink, Pace::Waiting);
+    assert_eq!(settled, [Settled::Delivered(Span { lane: lane(0), number: 0 }, 3)]);
+}
+
+#[test]
+fn nothing_of_a_lane_goes_once_it_is_gone() {
+    let (fake, runtime) = (Fake::new(1, 0), runtime());
+    let mut sink = sink(&fake, &runtime, 10);
+    let span = |slot, number| Span { lane: lane(slot), number };
+    submit(&mut sink, span(0, 0), 100..120);
+    submit(&mut sink, span(1, 0), 0..3);
+    // one request of lane 0 is on its way, the others wait
+    sink.release(&[lane(0)]);
+    let again = Lane { slot: 0, epoch: 2 };
+    submit(&mut sink, Span { lane: again, number: 0 }, 100..102);
+    let settled = drain(&mut sink, Pace::Waiting);
+    let of = |lane: Lane| {
+        settled.iter().filter(|settled| matches!(settled, Settled::Delivered(span, _) if span.lane == lane)).count()
+    };
+    assert!(of(lane(1)) > 0 && of(again) > 0, "{settled:?}");
+    let state = fake.state.lock().unwrap();
+    let late = state.taken[&0].iter().filter(|number| **number >= 110).count();
+    assert_eq!(late, 0, "rows that waited went although their lane is gone");
+    assert!(state.doubled.is_empty());
+}
+
+#[test]
+fn what_is_too_much_goes_more_slowly_for_a_while() {
+    let (fake, runtime) = (Fake::new(1, 0), runtime());
+    let mut sink = sink(&fake, &runtime, 1);
+    let request = |sink: &mut HttpSink<Fake>| {
+        sink.close();
+        sink.waiting.pop_front().unwrap()
+    };
+    sink.batch.records = 2;
+    submit(&mut sink, Span { lane: lane(0), number: 0 }, 0..1);
+    let one = request(&mut sink);
+    let slower = Answer::Again { message: String::new(), after: Some(Duration::from_secs(7)), slower: true };
+    sink.meet(one, slower);
+    assert_eq!((sink.width, sink.waiting.len()), (1, 1));
+    let until = sink.quiet_until.unwrap() - Instant::now();
+    assert!(until > Duration::from_secs(6), "{until:?}");
+    for _ in 0..20 {
+        sink.calm();
+    }
+    assert_eq!(sink.width, 3);
+}

@@ -1,0 +1,228 @@
+//! FeatureBase Cloud and other services by HTTP: rows by batches, to a stand-in that fails in all the ways that are known.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use edgemill_tests::featurebase::{Faults, Featurebase, PASSWORD, USERNAME};
+use edgemill_tests::records::unique;
+use edgemill_tests::wait::PATIENCE;
+use edgemill_tests::{Broker, Host, Record, scale, wait_for};
+use serde_json::json;
+
+const PARTITIONS: i32 = 4;
+
+const CLOUD: &str = r#"
+modules = "@modules@"
+[pipelines.cloud]
+workers = 2
+[pipelines.cloud.source]
+brokers = "@brokers@"
+topics = ["@from@"]
+group = "@group@"
+start = "earliest"
+librdkafka = { "session.timeout.ms" = 6000 }
+[pipelines.cloud.sink]
+type = "featurebase-cloud"
+endpoint = "@endpoint@"
+login_url = "@login@"
+username = "${FB_USER}"
+password = "${FB_PASSWORD}"
+batch = { records = 500, age = "200 ms" }
+timeout = "2 s"
+compression = "gzip"
+[pipelines.cloud.dead-letter]
+topic = "@letters@"
+"#;
+
+const PLAIN: &str = r#"
+modules = "@modules@"
+[pipelines.plain]
+workers = 1
+[pipelines.plain.source]
+brokers = "@brokers@"
+topics = ["@from@"]
+group = "@group@"
+start = "earliest"
+[pipelines.plain.sink]
+type = "http"
+url = "@url@"
+format = "ndjson"
+headers = { x-team = "flights" }
+batch = { records = 100, age = "200 ms" }
+refused = { list = "/errors", row = "/row", message = "/why" }
+[pipelines.plain.dead-letter]
+topic = "@letters@"
+"#;
+
+/// What becomes of record n.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Row,
+    /// It is no JSON object.
+    NoRow,
+    /// The destination refuses it by itself.
+    Refused,
+    /// The destination refuses the request that it is in.
+    Spoils,
+}
+
+fn fate(n: usize) -> Fate {
+    match (n % 1009, n % 5003) {
+        (17, _) => Fate::NoRow,
+        (190 | 191, _) => Fate::Refused,
+        (_, 700) => Fate::Spoils,
+        _ => Fate::Row,
+    }
+}
+
+fn record(n: usize) -> Record {
+    let partition = n as i32 % PARTITIONS;
+    let mut row = json!({ "id": n.to_string(), "partition": partition, "n": n });
+    match fate(n) {
+        Fate::Row => {}
+        Fate::NoRow => return Record::of(format!("[{n}]")).to(partition),
+        Fate::Refused => row["refuse"] = true.into(),
+        Fate::Spoils => row["spoil"] = true.into(),
+    }
+    Record::of(row.to_string()).to(partition).keyed(n.to_string())
+}
+
+fn offsets(count: usize, is: impl Fn(Fate) -> bool) -> BTreeSet<usize> {
+    (0..count).filter(|&n| is(fate(n))).collect()
+}
+
+/// The numbers of the records whose dead letters these are, and how many there are of some more than once.
+fn lettered(broker: &Broker, topic: &str) -> Result<(BTreeSet<usize>, usize)> {
+    let letters = broker.consume(topic)?;
+    let mut numbers = BTreeSet::new();
+    for letter in &letters {
+        let header = |name: &str| {
+            let value = letter.headers.iter().find(|(header, _)| header == name)?.1.clone()?;
+            String::from_utf8(value).ok()
+        };
+        let number = |name: &str| header(name).and_then(|text| text.parse::<usize>().ok());
+        let (Some(partition), Some(offset)) = (number("edgemill.partition"), number("edgemill.offset")) else {
+            anyhow::bail!("a dead letter without its place: {letter:?}");
+        };
+        let n = offset * PARTITIONS as usize + partition;
+        let (class, message) = (header("edgemill.class"), header("edgemill.message").unwrap_or_default());
+        let expected = match fate(n) {
+            Fate::Row => anyhow::bail!("record {n} is good, and there is a dead letter: {message}"),
+            Fate::NoRow => ("encode", "not an object"),
+            Fate::Refused => ("refused", "it says refuse"),
+            Fate::Spoils => ("refused", "misses a field"),
+        };
+        ensure!(
+            class.as_deref() == Some(expected.0) && message.contains(expected.1),
+            "record {n}: {class:?}, {message}"
+        );
+        numbers.insert(n);
+    }
+    let repeated = letters.len() - numbers.len();
+    Ok((numbers, repeated))
+}
+
+#[test]
+fn promise_commit_every_row_is_in_the_cloud_once_by_its_id_while_it_fails_in_every_way_and_hosts_are_killed()
+-> Result<()> {
+    let broker = Broker::shared();
+    let count = scale(100_000, 1_000_000);
+    let (from, letters, group) = (broker.topic("cloud", PARTITIONS)?, broker.topic("letters", 1)?, unique("cloud"));
+    let faults = Faults { seed: 6, one_in: 20, stall: Duration::from_millis(2500), token: Duration::from_secs(3) };
+    let cloud = Featurebase::start(faults)?;
+    broker.produce(&from, (0..count).map(record))?;
+    let mut host = Host::builder(CLOUD)
+        .set("brokers", broker.address())
+        .set("from", &from)
+        .set("group", &group)
+        .set("letters", &letters)
+        .set("endpoint", cloud.endpoint())
+        .set("login", cloud.login_url())
+        .env("FB_USER", USERNAME)
+        .env("FB_PASSWORD", PASSWORD)
+        .start()?;
+    for share in [4, 2] {
+        wait_for("a share is there", PATIENCE * 4, || Ok((cloud.len() >= count / share).then_some(())))?;
+        host.kill();
+        host.spawn_again()?;
+    }
+    wait_for("all is committed", PATIENCE * 10, || Ok((broker.lag(&group, &from)? == 0).then_some(())))?;
+    ensure!(host.stop()?.success(), "{}", host.log());
+    let rows = cloud.rows();
+    let expected = offsets(count, |fate| fate == Fate::Row);
+    ensure!(rows.len() == expected.len(), "{} rows of {}", rows.len(), expected.len());
+    ensure!(expected.iter().all(|n| rows.contains_key(&n.to_string())), "others than the good ones are there");
+    let (lettered, repeated) = lettered(broker, &letters)?;
+    ensure!(lettered == offsets(count, |fate| fate != Fate::Row), "{} records are dead letters", lettered.len());
+    let again: u32 = rows.values().map(|kept| kept.times - 1).sum();
+    println!("{count} records, {again} rows and {repeated} dead letters came again; answers {:?}", cloud.answers());
+    ensure!(cloud.largest() <= 500 && cloud.largest() > 100, "the largest request had {} rows", cloud.largest());
+    ensure!(cloud.logins() > 1, "the token was never renewed");
+    let ways = ["401", "400", "429", "503", "Gone", "TakenAndGone", "stalled"];
+    ensure!(
+        ways.iter().all(|way| cloud.answers().contains_key(*way)),
+        "not every way was tried: {:?}",
+        cloud.answers()
+    );
+    cloud.in_order()
+}
+
+#[test]
+fn rows_go_to_a_plain_service_in_lines_and_those_that_it_refuses_are_dead_letters() -> Result<()> {
+    let broker = Broker::shared();
+    let (from, letters, group) = (broker.topic("plain", PARTITIONS)?, broker.topic("letters", 1)?, unique("plain"));
+    let service = Featurebase::start(Faults::default())?;
+    let count = 5_000;
+    let plain = |n: &usize| fate(*n) != Fate::Spoils && fate(*n) != Fate::NoRow;
+    let sent: Vec<usize> = (0..count).filter(plain).collect();
+    broker.produce(&from, sent.iter().map(|n| record(*n)))?;
+    let mut host = Host::builder(PLAIN)
+        .set("brokers", broker.address())
+        .set("from", &from)
+        .set("group", &group)
+        .set("letters", &letters)
+        .set("url", service.plain_url())
+        .start()?;
+    wait_for("all is committed", PATIENCE, || Ok((broker.lag(&group, &from)? == 0).then_some(())))?;
+    ensure!(host.stop()?.success());
+    let good = sent.iter().filter(|n| fate(**n) == Fate::Row).count();
+    ensure!(service.len() == good && service.rows().values().all(|kept| kept.times == 1), "{} rows", service.len());
+    ensure!(broker.consume(&letters)?.len() == sent.len() - good);
+    ensure!(service.largest() == 100, "the largest request had {} rows", service.largest());
+    service.in_order()
+}
+
+#[test]
+fn a_login_that_is_refused_and_an_endpoint_that_is_none_end_the_host_with_a_remedy() -> Result<()> {
+    let broker = Broker::shared();
+    let (from, letters) = (broker.topic("cloud", 1)?, broker.topic("letters", 1)?);
+    broker.produce(&from, [record(0)])?;
+    let cloud = Featurebase::start(Faults::default())?;
+    let cases = [
+        (
+            cloud.endpoint(),
+            "wrong",
+            "was refused, status 400 Bad Request: Incorrect username or password.; correct `username` and `password`",
+        ),
+        (format!("{}x", cloud.endpoint()), PASSWORD, "correct the address"),
+    ];
+    for (endpoint, password, message) in cases {
+        let mut host = Host::builder(CLOUD)
+            .set("brokers", broker.address())
+            .set("from", &from)
+            .set("group", unique("cloud"))
+            .set("letters", &letters)
+            .set("endpoint", endpoint)
+            .set("login", cloud.login_url())
+            .env("FB_USER", USERNAME)
+            .env("FB_PASSWORD", password)
+            .spawn()?;
+        let status = host.wait(PATIENCE)?;
+        ensure!(status.code() == Some(1), "{status}: {}", host.log());
+        ensure!(host.log().contains(message), "{}", host.log());
+        ensure!(!host.log().contains(PASSWORD) && !host.log().contains("\"wrong\""), "{}", host.log());
+    }
+    ensure!(cloud.is_empty());
+    Ok(())
+}
