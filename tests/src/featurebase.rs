@@ -92,17 +92,19 @@ impl Featurebase {
         let address = listener.local_addr()?.to_string();
         let (state, ended) = (Arc::new(Mutex::new(State::default())), Arc::new(AtomicBool::new(false)));
         let (kept, told) = (state.clone(), ended.clone());
-        thread::spawn(move || {
+        let named = || thread::Builder::new().name("featurebase".to_owned());
+        named().spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 if told.load(Ordering::Relaxed) {
                     return;
                 }
                 let (state, told) = (kept.clone(), told.clone());
-                thread::spawn(
-                    move || while serve_one(&stream, &state).unwrap_or(false) && !told.load(Ordering::Relaxed) {},
-                );
+                let serve =
+                    move || while serve_one(&stream, &state).unwrap_or(false) && !told.load(Ordering::Relaxed) {};
+                // without a thread the connection ends, as it does when the real one is overwhelmed
+                drop(named().spawn(serve));
             }
-        });
+        })?;
         let stand_in = Self { address, state, ended };
         stand_in.fail(faults);
         Ok(stand_in)

@@ -18,7 +18,7 @@ use crate::sink::{Pace, Refusal, Settled, Sink, SinkError};
 use crate::wake::Wake;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
@@ -56,7 +56,7 @@ pub struct HttpSink<E> {
     failed: Option<String>,
     settled: Vec<Settled>,
     answers: Receiver<(u64, Answer)>,
-    reply: Sender<(u64, Answer)>,
+    reply: SyncSender<(u64, Answer)>,
     metrics: HttpMetrics,
     wake: Wake,
 }
@@ -72,7 +72,7 @@ struct Flying {
 struct Reply {
     number: u64,
     answer: Option<Answer>,
-    to: Sender<(u64, Answer)>,
+    to: SyncSender<(u64, Answer)>,
     wake: Wake,
 }
 
@@ -101,7 +101,8 @@ impl<E: Endpoint> HttpSink<E> {
         seed: u64,
         wake: Wake,
     ) -> Self {
-        let (reply, answers) = channel();
+        // each try has one answer, so nobody ever waits for room
+        let (reply, answers) = sync_channel(batch.window);
         Self {
             endpoint,
             runtime,

@@ -1,3 +1,5 @@
+//! The machinery against a destination that fails, refuses and stalls at random: nothing is lost or told twice, and lanes keep their order.
+
 use super::*;
 use crate::batch::Column;
 use crate::http::endpoint::Frame;
