@@ -103,7 +103,8 @@ fn metrics_and_status_count_what_happened() -> Result<()> {
 
     // it is told now and then, and may have been when an instance was being replaced
     wait_for("the guest's 17 pages are told", PATIENCE, || {
-        Ok((seen.metrics()?.sum("edgemill_guest_memory_bytes", &[]) >= 17.0 * 65536.0).then_some(()))
+        let metrics = http::Metrics::parse(&seen.get("/metrics")?.body);
+        Ok((metrics.sum("edgemill_guest_memory_bytes", &[]) >= 17.0 * 65536.0).then_some(()))
     })?;
     let page = seen.get("/metrics")?.body;
     let metrics = http::Metrics::parse(&page);
