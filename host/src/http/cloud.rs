@@ -58,9 +58,7 @@ impl Cloud {
                 after: None,
                 slower: false,
             }),
-            400 if response.shown().contains(TOO_FAST)
-                || String::from_utf8_lossy(&response.body).contains(TOO_FAST) =>
-            {
+            400 if memchr::memmem::find(&response.body, TOO_FAST.as_bytes()).is_some() => {
                 Answer::Again { message: message(), after: response.retry_after(), slower: true }
             }
             // the token is new: what is refused is the right to this endpoint, or the token has ended this moment
@@ -108,13 +106,13 @@ fn read(body: &[u8], rows: usize) -> Option<Answer> {
         (0, 0) if by_row || told.success_count == Some(rows as u64) => Some(Answer::Taken),
         (found, errors) if by_row && found == errors => Some(Answer::Refused(refused)),
         (_, 0) => None,
-        _ if rows == 1 => Some(Answer::Refused(vec![(0, last_message(&refused, body))])),
+        _ if rows == 1 => Some(Answer::Refused(vec![(0, first_message(&refused, body))])),
         // which they are cannot be told; those that were taken are written again, over themselves
-        _ => Some(Answer::RefusedWhole(last_message(&refused, body))),
+        _ => Some(Answer::RefusedWhole(first_message(&refused, body))),
     }
 }
 
-fn last_message(refused: &[(u32, String)], body: &[u8]) -> String {
+fn first_message(refused: &[(u32, String)], body: &[u8]) -> String {
     let text = || String::from_utf8_lossy(&body[..body.len().min(300)]).into_owned();
     refused.first().map_or_else(text, |(_, message)| message.clone())
 }

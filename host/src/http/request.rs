@@ -18,6 +18,10 @@ pub(super) struct Place {
     end: usize,
 }
 
+fn weight(text: &[u8], places: &[Place]) -> usize {
+    text.len() + places.len() * ROW
+}
+
 /// Rows that are being gathered.
 pub(super) struct Gathering {
     text: Vec<u8>,
@@ -33,13 +37,13 @@ impl Gathering {
         Self { text, places: Vec::new(), since: Instant::now() }
     }
 
-    /// Appends a row, whose text `encode` appends. Gives what it weighs.
+    /// Appends a row, whose text `encode` appends.
     pub(super) fn push<E>(
         &mut self,
         frame: &Frame,
         (span, index): (Span, u32),
         encode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<usize, E> {
+    ) -> Result<(), E> {
         let before = self.text.len();
         if !self.places.is_empty() {
             self.text.extend_from_slice(&frame.between);
@@ -49,7 +53,7 @@ impl Gathering {
             return Err(error);
         }
         self.places.push(Place { span, index, end: self.text.len() });
-        Ok(self.text.len() - before + ROW)
+        Ok(())
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -58,6 +62,11 @@ impl Gathering {
 
     pub(super) fn bytes(&self) -> usize {
         self.text.len()
+    }
+
+    /// What it weighs, about.
+    pub(super) fn weight(&self) -> usize {
+        weight(&self.text, &self.places)
     }
 
     pub(super) fn close(mut self, frame: &Frame) -> Request {
@@ -127,7 +136,7 @@ impl Request {
 
     /// What it weighs, about.
     pub(super) fn weight(&self) -> usize {
-        self.body.len() + self.places.len() * ROW
+        weight(&self.body, &self.places)
     }
 }
 

@@ -139,7 +139,7 @@ impl<E: Endpoint> HttpSink<E> {
         let flying = self.flying.iter().map(|flying| &flying.request);
         let closed: usize = self.waiting.iter().chain(flying).map(Request::weight).sum();
         self.weight =
-            closed + self.gathering.as_ref().filter(|gathering| gathering.rows() > 0).map_or(0, Gathering::bytes);
+            closed + self.gathering.as_ref().filter(|gathering| gathering.rows() > 0).map_or(0, Gathering::weight);
     }
 
     /// Sends what may go: oldest first, and nothing of a lane that has something on its way or in front of it.
@@ -268,14 +268,14 @@ impl<E: Endpoint> Sink for HttpSink<E> {
             let (endpoint, batch) = (&self.endpoint, &self.batch);
             let frame = endpoint.frame();
             let gathering = self.gathering.get_or_insert_with(|| Gathering::new(frame, batch.bytes.min(1 << 20)));
-            match gathering.push(frame, (span, index), |text| endpoint.encode(Row { value }, text)) {
-                Ok(weight) => self.weight += weight,
-                Err(message) => refused.push(Refusal { row: index, class: Class::Encode, message }),
+            if let Err(message) = gathering.push(frame, (span, index), |text| endpoint.encode(Row { value }, text)) {
+                refused.push(Refusal { row: index, class: Class::Encode, message });
             }
             if gathering.rows() >= batch.records || gathering.bytes() >= batch.bytes {
                 self.close();
             }
         }
+        self.weigh();
         self.launch();
         Ok(())
     }

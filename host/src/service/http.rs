@@ -1,7 +1,7 @@
 //! HTTP sinks: what the workers of a pipeline share of one, and the threads that their requests run on.
 
 use super::{Life, RunError};
-use crate::config::Sink as Config;
+use crate::config::{HttpBatch, Sink as Config};
 use crate::http::{Cloud, HttpSink, Plain};
 use crate::metrics::HttpMetrics;
 use crate::sink::{Sink, SinkError};
@@ -34,6 +34,7 @@ impl Requests {
 pub(super) struct Http {
     runtime: Handle,
     endpoint: Shared,
+    batch: HttpBatch,
 }
 
 #[derive(Clone)]
@@ -49,26 +50,24 @@ impl Http {
     /// What is configured cannot be used.
     pub(super) fn new(sink: &Config, requests: &Requests) -> Result<Option<Self>, RunError> {
         let wrong = |error| RunError::Configuration(format!("the sink: {error}"));
-        let endpoint = match sink {
-            Config::Http(config) => Shared::Plain(Arc::new(Plain::new(config).map_err(wrong)?)),
-            Config::FeaturebaseCloud(config) => Shared::Cloud(Arc::new(Cloud::new(config).map_err(wrong)?)),
+        let (endpoint, batch) = match sink {
+            Config::Http(config) => (Shared::Plain(Arc::new(Plain::new(config).map_err(wrong)?)), config.batch),
+            Config::FeaturebaseCloud(config) => {
+                (Shared::Cloud(Arc::new(Cloud::new(config).map_err(wrong)?)), config.batch)
+            }
             Config::Kafka(_) | Config::Stdout => return Ok(None),
         };
-        Ok(Some(Self { runtime: requests.handle()?, endpoint }))
+        Ok(Some(Self { runtime: requests.handle()?, endpoint, batch }))
     }
 }
 
 impl Life {
     /// One worker's sink of a destination that is reached by HTTP.
     pub(super) fn http_sink(&self, wake: Wake) -> Result<Box<dyn Sink>, SinkError> {
-        let batch = match &self.pipeline.sink {
-            Config::Http(config) => config.batch,
-            Config::FeaturebaseCloud(config) => config.batch,
-            Config::Kafka(_) | Config::Stdout => unreachable!("asked for an HTTP sink only"),
-        };
         let Some(http) = &self.http else { return Err(SinkError::End("the sink was not prepared".to_owned())) };
         let metrics = HttpMetrics::new(&self.pipeline.name, self.number);
-        let (runtime, seed) = (http.runtime.clone(), self.number as u64 + u64::from(std::process::id()));
+        let (runtime, batch) = (http.runtime.clone(), http.batch);
+        let seed = self.number as u64 + u64::from(std::process::id());
         Ok(match &http.endpoint {
             Shared::Plain(endpoint) => Box::new(HttpSink::new(endpoint.clone(), batch, runtime, metrics, seed, wake)),
             Shared::Cloud(endpoint) => Box::new(HttpSink::new(endpoint.clone(), batch, runtime, metrics, seed, wake)),

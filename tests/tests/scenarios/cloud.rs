@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use edgemill_tests::featurebase::{Faults, Featurebase, PASSWORD, USERNAME};
+use edgemill_tests::host::Builder;
 use edgemill_tests::records::unique;
 use edgemill_tests::wait::PATIENCE;
 use edgemill_tests::{Broker, Host, Record, scale, wait_for};
@@ -54,6 +55,11 @@ refused = { list = "/errors", row = "/row", message = "/why" }
 [pipelines.plain.dead-letter]
 topic = "@letters@"
 "#;
+
+fn builder(config: &str, from: &str, group: &str, letters: &str) -> Builder {
+    let broker = Broker::shared().address();
+    Host::builder(config).set("brokers", broker).set("from", from).set("group", group).set("letters", letters)
+}
 
 /// What becomes of record n.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -132,11 +138,7 @@ fn promise_commit_every_row_is_in_the_cloud_once_by_its_id_while_it_fails_in_eve
     let faults = Faults { seed: 6, one_in: 20, stall: Duration::from_millis(2500), token: Duration::from_secs(3) };
     let cloud = Featurebase::start(faults)?;
     broker.produce(&from, (0..count).map(record))?;
-    let mut host = Host::builder(CLOUD)
-        .set("brokers", broker.address())
-        .set("from", &from)
-        .set("group", &group)
-        .set("letters", &letters)
+    let mut host = builder(CLOUD, &from, &group, &letters)
         .set("endpoint", cloud.endpoint())
         .set("login", cloud.login_url())
         .env("FB_USER", USERNAME)
@@ -177,13 +179,7 @@ fn rows_go_to_a_plain_service_in_lines_and_those_that_it_refuses_are_dead_letter
     let plain = |n: &usize| fate(*n) != Fate::Spoils && fate(*n) != Fate::NoRow;
     let sent: Vec<usize> = (0..count).filter(plain).collect();
     broker.produce(&from, sent.iter().map(|n| record(*n)))?;
-    let mut host = Host::builder(PLAIN)
-        .set("brokers", broker.address())
-        .set("from", &from)
-        .set("group", &group)
-        .set("letters", &letters)
-        .set("url", service.plain_url())
-        .start()?;
+    let mut host = builder(PLAIN, &from, &group, &letters).set("url", service.plain_url()).start()?;
     wait_for("all is committed", PATIENCE, || Ok((broker.lag(&group, &from)? == 0).then_some(())))?;
     ensure!(host.stop()?.success());
     let good = sent.iter().filter(|n| fate(**n) == Fate::Row).count();
@@ -208,11 +204,7 @@ fn a_login_that_is_refused_and_an_endpoint_that_is_none_end_the_host_with_a_reme
         (format!("{}x", cloud.endpoint()), PASSWORD, "correct the address"),
     ];
     for (endpoint, password, message) in cases {
-        let mut host = Host::builder(CLOUD)
-            .set("brokers", broker.address())
-            .set("from", &from)
-            .set("group", unique("cloud"))
-            .set("letters", &letters)
+        let mut host = builder(CLOUD, &from, &unique("cloud"), &letters)
             .set("endpoint", endpoint)
             .set("login", cloud.login_url())
             .env("FB_USER", USERNAME)
