@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 
-use crate::growth::Point;
+use crate::growth::{KEEPING, Point};
 use crate::native::Job;
 use crate::report::{Line, Report};
 use crate::side::{HOST, Kind, name};
@@ -150,7 +150,7 @@ fn lines(path: &Path, title: &str, what: &str, points: &[Point]) -> Result<()> {
     sides.sort_unstable();
     sides.dedup();
     for side in sides {
-        let colour = if side == HOST { EDGEMILL } else { NATIVE };
+        let colour = if side == HOST || side == KEEPING { EDGEMILL } else { NATIVE };
         let of_side = points.iter().filter(|point| point.side == side);
         let line: Vec<(f64, f64)> = of_side.map(|point| (point.count as f64, point.nanoseconds)).collect();
         let circles = line.iter().map(|at| Circle::new(*at, 3, colour.filled()));

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use crate::growth::{COPYING, KEEPING};
 use crate::guest;
 use crate::native::Job;
 use crate::report::{Line, Measurements, find};
@@ -77,9 +78,11 @@ pub(crate) fn reckon(measurements: &Measurements, lines: &[Line]) -> Vec<Goal> {
     if let Some(start) = start {
         goals.push(at_most("start to first record, group join apart".to_owned(), 300.0, " ms", start.without_joining));
     }
-    if !growth.modules.is_empty() {
-        let slope = growth.nanoseconds_a_module;
-        goals.push(at_most("one identity more in the chain, a record".to_owned(), 60.0, " ns", slope));
+    for (what, identities) in [("keep", KEEPING), ("copy", COPYING)] {
+        if let Some(slope) = growth.nanoseconds_a_module(identities) {
+            let what = format!("one identity more in a chain of those that {what} values, a record");
+            goals.push(at_most(what, 60.0, " ns", slope));
+        }
     }
     goals
 }

@@ -19,6 +19,10 @@ use crate::stats::slope;
 const PARTITIONS: [i32; 4] = [1, 10, 100, 1000];
 const MODULES: [usize; 5] = [1, 2, 4, 8, 16];
 
+/// What identities do with values, for the report.
+pub(crate) const KEEPING: &str = "edgemill2, values kept";
+pub(crate) const COPYING: &str = "edgemill2, values copied";
+
 /// More records than this are tried once only, and no more than that much oftener: what starting takes varies by as much as
 /// they take altogether.
 const ONCE_BEYOND: u64 = 1_000_000;
@@ -42,16 +46,22 @@ pub(crate) struct Growth {
     pub(crate) records: Vec<Point>,
     /// Flatten, over the number of partitions.
     pub(crate) partitions: Vec<Point>,
-    /// A chain of identities, over its length.
+    /// A chain of identities, over its length: of those that keep values, and of those that copy them.
     pub(crate) modules: Vec<Point>,
-    /// What one module more costs a record, by the straight line through those points.
-    pub(crate) nanoseconds_a_module: f64,
 }
 
 impl Growth {
     /// The points by what grows.
     pub(crate) fn series(&self) -> [(&'static str, &[Point]); 3] {
         [("records", &self.records), ("partitions", &self.partitions), ("modules", &self.modules)]
+    }
+
+    /// What one identity more costs a record, by the straight line through the points of those that keep values, or of those that
+    /// copy them; none where they were not measured.
+    pub(crate) fn nanoseconds_a_module(&self, identities: &str) -> Option<f64> {
+        let points = self.modules.iter().filter(|point| point.side == identities);
+        let line: Vec<(f64, f64)> = points.map(|point| (point.count as f64, point.nanoseconds)).collect();
+        (line.len() > 1).then(|| slope(&line))
     }
 }
 
@@ -95,11 +105,11 @@ pub(crate) fn measure(lab: &Lab<'_>, extent: Extent, growth: &mut Growth) -> Res
     let pair = Pair::load(lab, extent.records, lab.partitions)?;
     let chains = prepare_chain(lab)?;
     for modules in MODULES {
-        let chain = &chains[..modules];
-        growth.modules.push(point(lab, &pair, modules as u64, extent.runs, What::Chain(chain))?);
+        for keeps in [true, false] {
+            let what = What::Chain { modules: &chains[..modules], keeps };
+            growth.modules.push(point(lab, &pair, modules as u64, extent.runs, what)?);
+        }
     }
-    let line: Vec<(f64, f64)> = growth.modules.iter().map(|point| (point.count as f64, point.nanoseconds)).collect();
-    growth.nanoseconds_a_module = slope(&line);
     pair.delete(lab)
 }
 
@@ -109,7 +119,7 @@ enum What<'a> {
     /// A side, flattening.
     Side(&'static Side),
     /// The host with a chain of identities.
-    Chain(&'a [String]),
+    Chain { modules: &'a [String], keeps: bool },
 }
 
 /// Lays as many identities out as the longest chain has: one file for each place, so that none is shared.
@@ -152,11 +162,11 @@ fn point(lab: &Lab<'_>, pair: &Pair, count: u64, runs: u32, what: What<'_>) -> R
     let nanoseconds = (many - one) * 1e9 / pair.many.records as f64;
     let (side, modules) = match what {
         What::Side(side) => (side.name, 1),
-        What::Chain(chain) => (HOST, chain.len()),
+        What::Chain { modules, keeps } => (if keeps { KEEPING } else { COPYING }, modules.len()),
     };
     let (records, partitions) = (pair.many.records, pair.many.partitions);
     eprintln!(
-        "{side:<13} {records:>9} records, {partitions:>4} partitions, {modules:>2} modules: {nanoseconds:.0} ns a record"
+        "{side:<24} {records:>9} records, {partitions:>4} partitions, {modules:>2} modules: {nanoseconds:.0} ns a record"
     );
     Ok(Point { count, side, nanoseconds })
 }
@@ -171,9 +181,9 @@ fn run(lab: &Lab<'_>, input: &Input, what: What<'_>) -> Result<f64> {
     let run = Run { brokers: &lab.brokers, job, input: &topic, output: &output, partitions, folder: lab.folder };
     let mut command = match what {
         What::Side(side) => side.command(&run)?,
-        What::Chain(chain) => {
-            let chain: Vec<&str> = chain.iter().map(String::as_str).collect();
-            Edgemill::USUAL.command(&run, &chain, Some(2))?
+        What::Chain { modules, keeps } => {
+            let chain: Vec<&str> = modules.iter().map(String::as_str).collect();
+            Edgemill { keeps, ..Edgemill::USUAL }.command(&run, &chain, Some(2))?
         }
     };
     let progress = Progress::Ends(&output);

@@ -33,6 +33,9 @@ pub(crate) struct Measured {
     pub(crate) cpu_seconds_to_last: f64,
     /// From the start of the process to the first output seen.
     pub(crate) seconds_to_first: f64,
+    /// Processor time of the broker meanwhile, from the start of the process to the last output. The broker has the same cores, so
+    /// what it takes is missing for the side that made it work.
+    pub(crate) broker_cpu_seconds: f64,
     /// The most memory it had (`VmHWM`).
     pub(crate) peak_mib: f64,
 }
@@ -64,6 +67,8 @@ pub(crate) struct Measurement<'a> {
 pub(crate) struct Watch {
     brokers: String,
     client: BaseConsumer,
+    /// The broker's process.
+    process: u32,
     interrupted: Arc<AtomicBool>,
 }
 
@@ -76,7 +81,8 @@ impl Watch {
         for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
             signal_hook::flag::register(signal, Arc::clone(&interrupted)).context("registering for signals")?;
         }
-        Ok(Self { brokers, client, interrupted })
+        let process = broker.process().context("the broker is down")?;
+        Ok(Self { brokers, client, process, interrupted })
     }
 
     /// Ends what goes on where somebody has asked for it.
@@ -117,6 +123,7 @@ impl Watch {
             Progress::Committed { group, input } => Some(Group::new(&self.brokers, group, input, partitions)?),
         };
         let (mut first, mut mark) = (None, None);
+        let broker_before = cpu_seconds(self.process)?;
         let last = loop {
             child.runs()?;
             self.go_on()?;
@@ -141,6 +148,7 @@ impl Watch {
             let matters = mark.is_none() || seen * 20 > records * 19;
             pause(Duration::from_millis(if matters && partitions < 100 { 2 } else { 50 }));
         };
+        let broker_cpu_seconds = cpu_seconds(self.process)? - broker_before;
         let cpu_seconds_to_last = child.thread_seconds()?;
         let peak_mib = child.peak_mib()?;
         let cpu_seconds = child.stop(measurement.ends_by_signal)?;
@@ -149,6 +157,7 @@ impl Watch {
             records_per_second: (records - seen.min(records)) as f64 / (last - since).as_secs_f64().max(1e-3),
             cpu_seconds,
             cpu_seconds_to_last,
+            broker_cpu_seconds,
             seconds_to_first: (first.unwrap_or(last) - started).as_secs_f64(),
             peak_mib,
         })
@@ -212,7 +221,7 @@ impl Running {
             ensure!(asked.elapsed() < PATIENCE, "asked to stop, it did not");
             pause(Duration::from_millis(5));
         }
-        let cpu = self.cpu_seconds()?;
+        let cpu = cpu_seconds(self.0.id())?;
         let status = self.0.wait()?;
         let by_signal = may_end_by_signal && status.signal() == Some(signal_hook::consts::SIGTERM);
         ensure!(status.success() || by_signal, "asked to stop, it ended with {status}");
@@ -230,14 +239,6 @@ impl Running {
         Ok(nanoseconds as f64 / 1e9)
     }
 
-    fn cpu_seconds(&self) -> Result<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
-        // Behind the name, which is in brackets: utime and stime are fields 14 and 15 of all (proc_pid_stat(5)).
-        let (_, fields) = stat.rsplit_once(')').context("reading /proc/PID/stat")?;
-        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
-        Ok(ticks.sum::<Result<f64, _>>()? / TICKS)
-    }
-
     fn peak_mib(&self) -> Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("reading VmHWM")?;
@@ -251,6 +252,15 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// The processor time of a process, with that of its threads that have ended.
+fn cpu_seconds(process: u32) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // Behind the name, which is in brackets: utime and stime are fields 14 and 15 of all (proc_pid_stat(5)).
+    let (_, fields) = stat.rsplit_once(')').context("reading /proc/PID/stat")?;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
+    Ok(ticks.sum::<Result<f64, _>>()? / TICKS)
 }
 
 /// Waits a little.

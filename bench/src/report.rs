@@ -60,6 +60,8 @@ pub(crate) struct Line {
     pub(crate) cpu_seconds_per_million: f64,
     /// The same with it.
     pub(crate) whole_cpu_seconds_per_million: f64,
+    /// The broker's processor time for each million records.
+    pub(crate) broker_cpu_seconds_per_million: f64,
     pub(crate) peak_mib: f64,
     /// From the lowest to the highest, as a share of the median.
     pub(crate) cpu_spread: f64,
@@ -95,7 +97,7 @@ impl<'a> Report<'a> {
         if !self.lines.is_empty() {
             writeln!(
                 text,
-                "{:<12}{:<23}{:>5}{:>11}{:>8}{:>13}{:>8}{:>8}{:>9}{:>10}{:>11}",
+                "{:<12}{:<23}{:>5}{:>11}{:>8}{:>13}{:>8}{:>8}{:>8}{:>9}{:>10}{:>11}",
                 "job",
                 "side",
                 "runs",
@@ -104,6 +106,7 @@ impl<'a> Report<'a> {
                 "CPU-s/mill.",
                 "spread",
                 "whole",
+                "broker",
                 "peak MiB",
                 "CPU ratio",
                 "rate ratio"
@@ -112,7 +115,7 @@ impl<'a> Report<'a> {
         for line in &self.lines {
             writeln!(
                 text,
-                "{:<12}{:<23}{:>5}{:>11.0}{:>7.1}%{:>13.2}{:>7.1}%{:>8.2}{:>9.0}{:>10}{:>11}",
+                "{:<12}{:<23}{:>5}{:>11.0}{:>7.1}%{:>13.2}{:>7.1}%{:>8.2}{:>8.2}{:>9.0}{:>10}{:>11}",
                 name(line.job),
                 line.side.name,
                 line.runs,
@@ -121,6 +124,7 @@ impl<'a> Report<'a> {
                 line.cpu_seconds_per_million,
                 line.cpu_spread * 100.0,
                 line.whole_cpu_seconds_per_million,
+                line.broker_cpu_seconds_per_million,
                 line.peak_mib,
                 ratio(line.cpu_ratio),
                 ratio(line.rate_ratio),
@@ -156,7 +160,7 @@ impl<'a> Report<'a> {
             for point in points {
                 writeln!(
                     text,
-                    "growth, {what:<10} {:>9} {:<13} {:>6.0} ns a record",
+                    "growth, {what:<10} {:>9} {:<24} {:>6.0} ns a record",
                     point.count, point.side, point.nanoseconds
                 )?;
             }
@@ -243,6 +247,7 @@ impl Line {
             records_per_second: median(&rate),
             cpu_seconds_per_million: median(&cpu),
             whole_cpu_seconds_per_million: median(&sorted(runs, |run| run.cpu_seconds / millions)),
+            broker_cpu_seconds_per_million: median(&sorted(runs, |run| run.broker_cpu_seconds / millions)),
             peak_mib: quantile(&sorted(runs, |run| run.peak_mib), 1.0),
             cpu_spread: spread(&cpu),
             rate_spread: spread(&rate),
@@ -267,6 +272,7 @@ mod tests {
             records_per_second: 1e6 / cpu,
             cpu_seconds: cpu,
             cpu_seconds_to_last: cpu,
+            broker_cpu_seconds: 0.0,
             seconds_to_first: 0.0,
             peak_mib: 100.0,
         };

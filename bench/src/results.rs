@@ -7,11 +7,11 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::charts;
-use crate::growth::Point;
+use crate::growth::{COPYING, KEEPING, Point};
 use crate::guest::{self, Cost};
 use crate::native::Job;
 use crate::report::{Noise, Report, ratio};
-use crate::side::{BAR, HOST, name};
+use crate::side::{BAR, name};
 
 /// Writes the file, and its charts into a folder `charts` beside it.
 ///
@@ -69,13 +69,13 @@ fn comparison(page: &mut String, report: &Report<'_>) -> Result<()> {
         writeln!(page, "## {}\n", name(job))?;
         writeln!(
             page,
-            "| side | | records | runs | CPU-s per million | spread | ratio | whole process | records/s | spread | ratio | peak MiB |\n\
-             | --- | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |"
+            "| side | | records | runs | CPU-s per million | spread | ratio | whole process | broker | records/s | spread | ratio | peak MiB |\n\
+             | --- | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |"
         )?;
         for line in lines {
             writeln!(
                 page,
-                "| `{}` | {} | {} | {} | {:.2} | {:.1} % | {} | {:.2} | {:.0} | {:.1} % | {} | {:.0} |",
+                "| `{}` | {} | {} | {} | {:.2} | {:.1} % | {} | {:.2} | {:.2} | {:.0} | {:.1} % | {} | {:.0} |",
                 line.side.name,
                 line.side.about,
                 line.records,
@@ -84,6 +84,7 @@ fn comparison(page: &mut String, report: &Report<'_>) -> Result<()> {
                 line.cpu_spread * 100.0,
                 ratio(line.cpu_ratio),
                 line.whole_cpu_seconds_per_million,
+                line.broker_cpu_seconds_per_million,
                 line.records_per_second,
                 line.rate_spread * 100.0,
                 ratio(line.rate_ratio),
@@ -167,9 +168,10 @@ fn growth(page: &mut String, report: &Report<'_>) -> Result<()> {
         }
         writeln!(page)?;
     }
-    if !report.growth.modules.is_empty() {
-        let slope = report.growth.nanoseconds_a_module;
-        writeln!(page, "One identity more in the chain of `{HOST}` costs {slope:.0} ns a record.\n")?;
+    for (what, identities) in [("keeps", KEEPING), ("copies", COPYING)] {
+        if let Some(slope) = report.growth.nanoseconds_a_module(identities) {
+            writeln!(page, "One identity more that {what} values costs {slope:.0} ns a record.\n")?;
+        }
     }
     Ok(())
 }
@@ -204,7 +206,7 @@ mod tests {
     use crate::machine::Machine;
     use crate::measure::Measured;
     use crate::report::Measurements;
-    use crate::side::SIDES;
+    use crate::side::{HOST, SIDES};
 
     #[test]
     fn every_chart_of_the_page_is_beside_it() {
@@ -212,6 +214,7 @@ mod tests {
             records_per_second: 1e6 / cpu,
             cpu_seconds: cpu,
             cpu_seconds_to_last: cpu,
+            broker_cpu_seconds: 0.0,
             seconds_to_first: 0.5,
             peak_mib: 100.0,
         };

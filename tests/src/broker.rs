@@ -89,6 +89,12 @@ impl Broker {
         self.process = None;
     }
 
+    /// The process that it is; none while it is down.
+    #[must_use]
+    pub fn process(&self) -> Option<u32> {
+        self.process.as_ref().map(|process| process.0.id())
+    }
+
     /// Address of the SASL listener without TLS: `alice`/`alice-secret` by SCRAM, `bob`/`bob-secret` by PLAIN.
     #[must_use]
     pub fn sasl_address(&self) -> String {

@@ -29,6 +29,8 @@ pub(crate) struct Edgemill {
     pub(crate) timed: bool,
     /// Whether delivery is exactly-once.
     pub(crate) once: bool,
+    /// Whether the identity keeps values, instead of copying them. No other module knows the setting.
+    pub(crate) keeps: bool,
 }
 
 /// The modules of a job, in order.
@@ -42,7 +44,7 @@ pub(crate) fn chain(job: Job) -> &'static [&'static str] {
 
 impl Edgemill {
     /// Limits on, at least once, core door: as the host comes.
-    pub(crate) const USUAL: Self = Self { door: Door::Core, timed: true, once: false };
+    pub(crate) const USUAL: Self = Self { door: Door::Core, timed: true, once: false, keeps: false };
 
     /// The command that runs a chain of modules; without a number of workers, with as many as the host takes by itself.
     ///
@@ -76,6 +78,9 @@ impl Edgemill {
         writeln!(config, "group = \"{output}\"\nstart = \"earliest\"")?;
         for module in chain {
             writeln!(config, "[[pipelines.bench.chain]]\nmodule = \"{module}\"")?;
+            if self.keeps {
+                writeln!(config, "config = {{ keep = true }}")?;
+            }
             if !self.timed {
                 writeln!(config, "limits = {{ time = \"none\" }}")?;
             }
@@ -139,7 +144,7 @@ mod tests {
         let run = Run { brokers, job: Job::Lz4Flatten, input: "in", output: "out", partitions: 4, folder };
         let config = Edgemill::USUAL.config(&run, chain(run.job), None, 1).unwrap();
         assert!(!config.contains("workers") && !config.contains("limits") && !config.contains("delivery"), "{config}");
-        let other = Edgemill { door: Door::Component, timed: false, once: true };
+        let other = Edgemill { door: Door::Component, timed: false, once: true, keeps: false };
         let config = other.config(&run, chain(run.job), Some(2), 1).unwrap();
         for part in ["/f/modules/component", "workers = 2", "exactly-once", "lz4-decompress.wasm"] {
             assert!(config.contains(part), "{part} is not in {config}");
