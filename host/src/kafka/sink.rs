@@ -188,8 +188,6 @@ impl KafkaSink {
 
     // Promise: commit
     fn take_deliveries(&mut self, event: &Event) {
-        // what waits behind them may go now
-        self.hurry.iter_mut().for_each(Hurry::wake);
         // rows come back in runs of one span
         let mut run: Option<Run> = None;
         for Delivery { opaque: index, size, failed } in event.deliveries() {
@@ -208,6 +206,8 @@ impl KafkaSink {
     fn settle(&mut self, run: Option<Run>) {
         let Some(Run { index, failed, count }) = run else { return };
         let span = self.flight.land(index, count);
+        // what waits behind them may go now
+        self.hurry.iter_mut().for_each(|hurry| hurry.land(count));
         let Some((code, topic)) = failed else {
             self.health.up();
             return self.settled.push(Settled::Delivered(span, count));
@@ -339,7 +339,7 @@ impl Sink for KafkaSink {
 
     fn send(&mut self, pace: Pace) -> Option<Duration> {
         let hurry = self.hurry.as_mut().filter(|_| self.flight.bytes > 0)?;
-        hurry.send(pace, &self.handle)
+        hurry.send(pace, self.flight.rows, &self.handle)
     }
 
     fn transactions(&mut self) -> Option<&mut dyn Transactions> {

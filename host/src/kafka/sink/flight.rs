@@ -18,6 +18,7 @@ pub(super) struct Flight {
     spans: Vec<Flying>,
     free: Vec<usize>,
     pub(super) bytes: usize,
+    pub(super) rows: usize,
     /// Slabs without rows, to be filled again.
     spare: Vec<Slab>,
 }
@@ -61,6 +62,7 @@ impl Flight {
         self.spans[index].rows += 1;
         self.spans[index].bytes += bytes;
         self.bytes += bytes;
+        self.rows += 1;
     }
 
     /// A row is back. What its headers took is only known for the whole span, and comes back with the last.
@@ -69,6 +71,7 @@ impl Flight {
         let bytes = (ROW + bytes).min(flying.bytes);
         flying.bytes -= bytes;
         self.bytes -= bytes;
+        self.rows -= 1;
     }
 
     /// Rows of a span are settled; with the last of them its index is free.
