@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::growth::{COPYING, KEEPING};
 use crate::guest;
+use crate::http;
 use crate::native::Job;
 use crate::report::{Line, Measurements, find};
 use crate::side::{HOST, name};
@@ -30,7 +31,7 @@ fn at_most(what: String, bound: f64, unit: &str, measured: f64) -> Goal {
 
 /// Reckons those for which something was measured.
 pub(crate) fn reckon(measurements: &Measurements, lines: &[Line]) -> Vec<Goal> {
-    let Measurements { guest, latency, start, growth, .. } = measurements;
+    let Measurements { guest, http, latency, start, growth, .. } = measurements;
     let mut goals = Vec::new();
     for job in [Job::Identity, Job::Flatten, Job::Lz4Flatten] {
         let (bound, called) = (if job == Job::Lz4Flatten { 1.2 } else { 1.15 }, name(job));
@@ -68,6 +69,14 @@ pub(crate) fn reckon(measurements: &Measurements, lines: &[Line]) -> Vec<Goal> {
             measured: format!("{measured:.2}"),
             met: measured >= 3.0,
         });
+    }
+    for line in http.iter().filter(|line| line.host) {
+        if let Some(native) = http::beside(http, line) {
+            let ratio = line.cpu_seconds_per_million / native.cpu_seconds_per_million;
+            let (sink, threads) = (line.sink, line.threads);
+            let what = format!("CPU per record to the native loop's with reqwest, sink {sink}, {threads} workers");
+            goals.push(at_most(what, 1.5, "", ratio));
+        }
     }
     for line in latency.iter().filter(|line| line.side == "edgemill") {
         goals.push(at_most(format!("p99 latency when idle, {}", name(line.job)), 10.0, " ms", line.p99));

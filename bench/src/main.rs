@@ -7,6 +7,7 @@ mod digest;
 mod goals;
 mod growth;
 mod guest;
+mod http;
 mod input;
 mod lab;
 mod latency;
@@ -128,6 +129,10 @@ fn measure(lab: &Lab<'_>, options: &Options, sides: &[&'static Side], measuremen
         let comparison = Comparison { jobs, sides, rounds, short, whole: &whole, share: &share, one: &one };
         comparison.run(lab, &mut measurements.samples)?;
         [whole, share, one].iter().try_for_each(|input| input.delete(lab.broker, jobs))?;
+    }
+    if parts.contains(&Part::Http) {
+        let records = options.records().min(500_000);
+        measurements.http = http::measure(lab, records, if options.short { 2 } else { 4 })?;
     }
     if parts.contains(&Part::Latency) {
         let (rounds, seconds) = if options.short { (1, 5) } else { (3, 10) };

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -48,6 +48,8 @@ pub(crate) enum Progress<'a> {
     /// By what the group of this name has committed of this input: in transactions, it counts at the same moment as the
     /// outputs do. The ends of partitions would count the markers of transactions.
     Committed { group: &'a str, input: &'a str },
+    /// By what a service has counted itself.
+    Taken(&'a AtomicU64),
 }
 
 /// One process to measure.
@@ -119,7 +121,7 @@ impl Watch {
     fn follow(&self, mut child: Running, started: Instant, measurement: &Measurement<'_>) -> Result<Measured> {
         let Measurement { progress, partitions, records, .. } = *measurement;
         let group = match progress {
-            Progress::Ends(_) => None,
+            Progress::Ends(_) | Progress::Taken(_) => None,
             Progress::Committed { group, input } => Some(Group::new(&self.brokers, group, input, partitions)?),
         };
         let (mut first, mut mark) = (None, None);
@@ -132,6 +134,7 @@ impl Watch {
                 (None, Progress::Ends(topic) | Progress::Committed { input: topic, .. }) => {
                     self.ends(topic, partitions)
                 }
+                (None, Progress::Taken(rows)) => Some(rows.load(Ordering::SeqCst)),
             };
             let (seen, now) = (seen.unwrap_or(0), Instant::now());
             if seen > 0 {

@@ -7,6 +7,7 @@
 mod batch;
 mod delivery;
 mod flatten;
+mod http;
 pub(crate) mod lz4;
 mod safe;
 mod step;
@@ -49,6 +50,10 @@ pub(crate) enum Calls {
     Batch,
     /// `rd_kafka_consume_batch_queue` and `rd_kafka_produce_batch`, which drops timestamps and headers: for reference.
     ProduceBatch,
+    /// `rd_kafka_consume_batch_queue`, and POST by `reqwest`, a row a line; the output is an address.
+    Lines,
+    /// The same with the bodies of FeatureBase Cloud's streaming endpoint.
+    Cloud,
 }
 
 /// Which code flattens.
@@ -131,6 +136,8 @@ fn worker(options: &Options, index: i32, stop: &AtomicBool) -> Result<()> {
         Calls::Safe => safe::run(options, index, step, stop),
         Calls::Batch => batch::run(options, index, step, stop, batch::Produce::Va),
         Calls::ProduceBatch => batch::run(options, index, step, stop, batch::Produce::Batch),
+        Calls::Lines => http::run(options, index, step, stop, http::Format::Lines),
+        Calls::Cloud => http::run(options, index, step, stop, http::Format::Cloud),
     }
 }
 

@@ -33,6 +33,8 @@ pub(crate) enum Command {
 pub(crate) enum Part {
     /// Throughput, processor time and memory of all sides
     Compare,
+    /// The same for sinks by HTTP
+    Http,
     /// Latency when idle
     Latency,
     /// Start to first record
@@ -106,7 +108,7 @@ impl Options {
         if !self.parts.is_empty() {
             return self.parts.clone();
         }
-        let mut parts = vec![Part::Guest, Part::Compare, Part::Latency, Part::Start];
+        let mut parts = vec![Part::Guest, Part::Compare, Part::Http, Part::Latency, Part::Start];
         if self.growth || !self.short {
             parts.push(Part::Growth);
         }

@@ -13,6 +13,7 @@ use crate::compare::Sample;
 use crate::goals::{self, Goal};
 use crate::growth::Growth;
 use crate::guest::{self, Cost};
+use crate::http;
 use crate::latency::Latency;
 use crate::machine::Machine;
 use crate::measure::Measured;
@@ -26,6 +27,7 @@ use crate::stats::{median, quantile, spread};
 pub(crate) struct Measurements {
     pub(crate) guest: Vec<Cost>,
     pub(crate) samples: Vec<Sample>,
+    pub(crate) http: Vec<http::Line>,
     pub(crate) latency: Vec<Latency>,
     pub(crate) start: Option<Start>,
     pub(crate) growth: Growth,
@@ -40,6 +42,7 @@ pub(crate) struct Report<'a> {
     pub(crate) noise: Vec<Noise>,
     pub(crate) goals: Vec<Goal>,
     pub(crate) guest: &'a [Cost],
+    pub(crate) http: &'a [http::Line],
     pub(crate) latency: &'a [Latency],
     pub(crate) start: Option<Start>,
     pub(crate) growth: &'a Growth,
@@ -83,9 +86,21 @@ impl<'a> Report<'a> {
     /// Reckons everything.
     pub(crate) fn new(measurements: &'a Measurements, machine: Machine, settings: Value) -> Self {
         let lines = lines(&measurements.samples);
-        let Measurements { guest, samples, latency, start, growth } = measurements;
+        let Measurements { guest, samples, http, latency, start, growth } = measurements;
         let goals = goals::reckon(measurements, &lines);
-        Self { machine, settings, noise: noise(&lines), goals, guest, lines, latency, start: *start, growth, samples }
+        Self {
+            machine,
+            settings,
+            noise: noise(&lines),
+            goals,
+            guest,
+            lines,
+            http,
+            latency,
+            start: *start,
+            growth,
+            samples,
+        }
     }
 
     /// The tables for a terminal.
@@ -140,6 +155,7 @@ impl<'a> Report<'a> {
         if !self.guest.is_empty() {
             text.push_str(&guest::table(self.guest)?);
         }
+        text.push_str(&http::table(self.http)?);
         for line in self.latency {
             let (p50, p99, max) = (line.p50, line.p99, line.max);
             let job = name(line.job);

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use crate::charts;
 use crate::growth::{COPYING, KEEPING, Point};
 use crate::guest::{self, Cost};
+use crate::http;
 use crate::native::Job;
 use crate::report::{Noise, Report, ratio};
 use crate::side::{BAR, name};
@@ -112,6 +113,30 @@ fn other(page: &mut String, report: &Report<'_>) -> Result<()> {
         for Cost { work, way, nanoseconds } in report.guest {
             let to = |of: &str| ratio(guest::find(report.guest, work, of).map(|native| nanoseconds / native));
             writeln!(page, "| {work} | {way} | {nanoseconds:.0} | {} | {} |", to("native"), to("native serde"))?;
+        }
+        writeln!(page)?;
+    }
+    if !report.http.is_empty() {
+        writeln!(
+            page,
+            "## Sinks by HTTP\n\nFlatten, to a service on the same machine: 500 rows a request, four requests at a time for each worker. Beside it a native loop with \
+             reqwest that sends the same batches.\n\n| sink | side | threads | CPU-s per million | spread | ratio | records/s | peak MiB |\n\
+             | --- | --- | --: | --: | --: | --: | --: | --: |"
+        )?;
+        for line in report.http {
+            let native = http::beside(report.http, line).map(|native| native.cpu_seconds_per_million);
+            writeln!(
+                page,
+                "| `{}` | {} | {} | {:.2} | {:.1} % | {} | {:.0} | {:.0} |",
+                line.sink,
+                line.side(),
+                line.threads,
+                line.cpu_seconds_per_million,
+                line.cpu_spread * 100.0,
+                ratio(native.map(|native| line.cpu_seconds_per_million / native)),
+                line.records_per_second,
+                line.peak_mib
+            )?;
         }
         writeln!(page)?;
     }
@@ -235,6 +260,7 @@ mod tests {
         let measurements = Measurements {
             guest: vec![Cost { work: "flatten", way: "core".to_owned(), nanoseconds: 400.0 }],
             samples: (0..).zip(SIDES).map(sample).collect(),
+            http: Vec::new(),
             latency: vec![latency],
             start: None,
             growth: Growth { records: [1000, 10_000].map(point).to_vec(), ..Growth::default() },

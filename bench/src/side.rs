@@ -180,7 +180,7 @@ impl Side {
     /// Its files cannot be written, or something was not built.
     pub(crate) fn command(&self, run: &Run<'_>) -> Result<Command> {
         match self.kind {
-            Kind::Native { calls, code, .. } => native_command(run, self.threads, calls, code),
+            Kind::Native { calls, code, .. } => native_command(run, self.threads, calls, code, run.output),
             Kind::Edgemill(edgemill) => edgemill.command(run, chain(run.job), Some(self.threads)),
             Kind::Peer(peer) => peer.command(run, self.threads),
         }
@@ -193,11 +193,15 @@ impl Serialize for Side {
     }
 }
 
-fn native_command(run: &Run<'_>, threads: u32, calls: Calls, code: Code) -> Result<Command> {
+/// The command of a native loop, which commits for a group.
+///
+/// # Errors
+/// This program does not find itself.
+pub(crate) fn native_command(run: &Run<'_>, threads: u32, calls: Calls, code: Code, group: &str) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command
         .args(["native", "--brokers", run.brokers, "--input", run.input, "--output", run.output])
-        .args(["--group", run.output, "--partitions", &run.partitions.to_string()])
+        .args(["--group", group, "--partitions", &run.partitions.to_string()])
         .args(["--threads", &threads.to_string(), "--job", &name(run.job)])
         .args(["--calls", &name(calls), "--code", &name(code)]);
     Ok(command)

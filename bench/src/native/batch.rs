@@ -87,7 +87,7 @@ pub(super) fn run(options: &Options, index: i32, mut step: Step, stop: &AtomicBo
 ///
 /// # Safety
 /// Where `at` is not null, `len` bytes there are valid for `'a`.
-unsafe fn bytes<'a>(at: *const c_void, len: usize) -> &'a [u8] {
+pub(super) unsafe fn bytes<'a>(at: *const c_void, len: usize) -> &'a [u8] {
     if at.is_null() {
         return &[];
     }
@@ -96,10 +96,10 @@ unsafe fn bytes<'a>(at: *const c_void, len: usize) -> &'a [u8] {
 }
 
 /// Where the messages of a consumer's partitions come in.
-struct Queue(*mut sys::rd_kafka_queue_t);
+pub(super) struct Queue(*mut sys::rd_kafka_queue_t);
 
 impl Queue {
-    fn new(consumer: &BaseConsumer, options: &Options, lanes: &[i32]) -> Result<Self> {
+    pub(super) fn new(consumer: &BaseConsumer, options: &Options, lanes: &[i32]) -> Result<Self> {
         let client = consumer.client().native_ptr();
         let topic = CString::new(options.input.as_str())?;
         // SAFETY: the client lives as long as the consumer, which the caller drops after the queue.
@@ -117,7 +117,7 @@ impl Queue {
     }
 
     /// Waits for messages, and puts them in place of those that the batch has.
-    fn fill(&self, batch: &mut Batch) {
+    pub(super) fn fill(&self, batch: &mut Batch) {
         batch.clear();
         // SAFETY: the array has room for as many messages as it says.
         let count = unsafe { sys::rd_kafka_consume_batch_queue(self.0, 5, batch.messages.as_mut_ptr(), BATCH) };
@@ -133,17 +133,17 @@ impl Drop for Queue {
 }
 
 /// Messages of the consumer, given back when they are replaced.
-struct Batch {
+pub(super) struct Batch {
     messages: [*mut sys::rd_kafka_message_t; BATCH],
     len: usize,
 }
 
 impl Batch {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { messages: [ptr::null_mut(); BATCH], len: 0 }
     }
 
-    fn messages(&mut self) -> impl Iterator<Item = &mut sys::rd_kafka_message_t> {
+    pub(super) fn messages(&mut self) -> impl Iterator<Item = &mut sys::rd_kafka_message_t> {
         // SAFETY: the first `len` are messages that nobody else has.
         self.messages[..self.len].iter().map(|message| unsafe { &mut **message })
     }

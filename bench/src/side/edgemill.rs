@@ -51,8 +51,23 @@ impl Edgemill {
     /// # Errors
     /// The configuration cannot be written, or the host was not built.
     pub(crate) fn command(self, run: &Run<'_>, chain: &[&str], workers: Option<u32>) -> Result<Command> {
+        let sink = format!("type = \"kafka\"\ntopic = \"{}\"", run.output);
+        self.command_into(run, chain, workers, &sink)
+    }
+
+    /// The same with another sink: the keys of its table.
+    ///
+    /// # Errors
+    /// As [`Edgemill::command`].
+    pub(crate) fn command_into(
+        self,
+        run: &Run<'_>,
+        chain: &[&str],
+        workers: Option<u32>,
+        sink: &str,
+    ) -> Result<Command> {
         let path = run.folder.join("edgemill.toml");
-        fs::write(&path, self.config(run, chain, workers, free_port())?)?;
+        fs::write(&path, self.config(run, chain, workers, free_port(), sink)?)?;
         let mut command = Command::new(executable()?);
         command.args(["run", "--log-format", "json", "-c"]).arg(path).current_dir(run.folder);
         // What is compiled is kept beside the configuration, and so never that of another version.
@@ -60,7 +75,7 @@ impl Edgemill {
         Ok(command)
     }
 
-    fn config(self, run: &Run<'_>, chain: &[&str], workers: Option<u32>, port: u16) -> Result<String> {
+    fn config(self, run: &Run<'_>, chain: &[&str], workers: Option<u32>, port: u16, sink: &str) -> Result<String> {
         let Run { brokers, input, output, folder, .. } = run;
         let door = if self.door == Door::Component { "component" } else { "" };
         let modules = folder.join("modules").join(door);
@@ -85,7 +100,7 @@ impl Edgemill {
                 writeln!(config, "limits = {{ time = \"none\" }}")?;
             }
         }
-        writeln!(config, "[pipelines.bench.sink]\ntype = \"kafka\"\ntopic = \"{output}\"")?;
+        writeln!(config, "[pipelines.bench.sink]\n{sink}")?;
         Ok(config)
     }
 }
@@ -142,10 +157,10 @@ mod tests {
     fn what_is_not_asked_for_is_left_to_the_host() {
         let (brokers, folder) = ("127.0.0.1:1", Path::new("/f"));
         let run = Run { brokers, job: Job::Lz4Flatten, input: "in", output: "out", partitions: 4, folder };
-        let config = Edgemill::USUAL.config(&run, chain(run.job), None, 1).unwrap();
+        let config = Edgemill::USUAL.config(&run, chain(run.job), None, 1, "type = \"kafka\"").unwrap();
         assert!(!config.contains("workers") && !config.contains("limits") && !config.contains("delivery"), "{config}");
         let other = Edgemill { door: Door::Component, timed: false, once: true, keeps: false };
-        let config = other.config(&run, chain(run.job), Some(2), 1).unwrap();
+        let config = other.config(&run, chain(run.job), Some(2), 1, "type = \"kafka\"").unwrap();
         for part in ["/f/modules/component", "workers = 2", "exactly-once", "lz4-decompress.wasm"] {
             assert!(config.contains(part), "{part} is not in {config}");
         }
