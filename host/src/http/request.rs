@@ -26,15 +26,17 @@ fn weight(text: &[u8], places: &[Place]) -> usize {
 pub(super) struct Gathering {
     text: Vec<u8>,
     places: Vec<Place>,
+    slots: Vec<u32>,
     /// When the first came.
     pub(super) since: Instant,
 }
 
 impl Gathering {
-    pub(super) fn new(frame: &Frame, capacity: usize) -> Self {
-        let mut text = Vec::with_capacity(capacity);
+    /// Begins in a buffer that is not needed any more, or in a new one.
+    pub(super) fn new(frame: &Frame, mut text: Vec<u8>) -> Self {
+        text.clear();
         text.extend_from_slice(&frame.open);
-        Self { text, places: Vec::new(), since: Instant::now() }
+        Self { text, places: Vec::new(), slots: Vec::new(), since: Instant::now() }
     }
 
     /// Appends a row, whose text `encode` appends.
@@ -51,6 +53,10 @@ impl Gathering {
         if let Err(error) = encode(&mut self.text) {
             self.text.truncate(before);
             return Err(error);
+        }
+        let slot = span.lane.slot;
+        if self.places.last().is_none_or(|last| last.span.lane.slot != slot) && !self.slots.contains(&slot) {
+            self.slots.push(slot);
         }
         self.places.push(Place { span, index, end: self.text.len() });
         Ok(())
@@ -71,7 +77,7 @@ impl Gathering {
 
     pub(super) fn close(mut self, frame: &Frame) -> Request {
         self.text.extend_from_slice(&frame.close);
-        Request { body: self.text.into(), places: self.places }
+        Request { body: self.text.into(), places: self.places, slots: self.slots }
     }
 }
 
@@ -80,16 +86,14 @@ impl Gathering {
 pub(super) struct Request {
     pub(super) body: Bytes,
     pub(super) places: Vec<Place>,
+    /// The lanes that its rows are of, by their slots: a lane that is read again keeps its slot.
+    pub(super) slots: Vec<u32>,
 }
 
 impl Request {
-    /// The lanes that its rows are of, by their slots: a lane that is read again keeps its slot.
-    pub(super) fn slots(&self) -> impl Iterator<Item = u32> {
-        let mut last = None;
-        self.places.iter().filter_map(move |place| {
-            let slot = place.span.lane.slot;
-            (last.replace(slot) != Some(slot)).then_some(slot)
-        })
+    /// The buffer of its body, where nobody else has it any more.
+    pub(super) fn into_buffer(self) -> Option<Vec<u8>> {
+        self.body.is_unique().then(|| self.body.into())
     }
 
     pub(super) fn has(&self, lanes: &[Lane]) -> bool {
@@ -106,7 +110,7 @@ impl Request {
 
     /// A request of some of the rows, in order.
     fn select(&self, frame: &Frame, rows: impl Iterator<Item = usize>) -> Request {
-        let mut some = Gathering::new(frame, self.body.len());
+        let mut some = Gathering::new(frame, Vec::with_capacity(self.body.len()));
         for row in rows {
             let Place { span, index, .. } = self.places[row];
             let text = &self.body[self.text(row, frame)];
@@ -153,7 +157,7 @@ mod tests {
     }
 
     fn request(rows: &[(u32, &str)]) -> Request {
-        let mut gathering = Gathering::new(&frame(), 0);
+        let mut gathering = Gathering::new(&frame(), Vec::new());
         for (index, (slot, text)) in rows.iter().enumerate() {
             let encode = |all: &mut Vec<u8>| {
                 all.extend_from_slice(text.as_bytes());
@@ -168,7 +172,7 @@ mod tests {
     fn a_body_is_cut_between_rows_and_stays_well_formed() {
         let whole = request(&[(0, "1"), (1, "22"), (0, "333")]);
         assert_eq!(&whole.body[..], b"[1, 22, 333]");
-        assert_eq!(whole.slots().collect::<Vec<_>>(), [0, 1, 0]);
+        assert_eq!(whole.slots, [0, 1]);
         let (first, second) = whole.halves(&frame());
         assert_eq!((&first.body[..], &second.body[..]), (&b"[1]"[..], &b"[22, 333]"[..]));
         assert_eq!(second.places.iter().map(|place| place.index).collect::<Vec<_>>(), [1, 2]);
@@ -186,7 +190,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_encoded_leaves_nothing_behind() {
-        let mut gathering = Gathering::new(&frame(), 0);
+        let mut gathering = Gathering::new(&frame(), b"what was there before".to_vec());
         let encode = |result| {
             move |all: &mut Vec<u8>| {
                 all.push(b'x');

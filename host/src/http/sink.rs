@@ -39,6 +39,8 @@ pub struct HttpSink<E> {
     gathering: Option<Gathering>,
     /// Closed requests, oldest first.
     waiting: VecDeque<Request>,
+    /// Buffers of bodies that were taken, to be filled again.
+    spare: Vec<Vec<u8>>,
     flying: Vec<Flying>,
     /// Tries that were made.
     number: u64,
@@ -108,6 +110,7 @@ impl<E: Endpoint> HttpSink<E> {
             runtime,
             gathering: None,
             waiting: VecDeque::new(),
+            spare: Vec::new(),
             flying: Vec::new(),
             number: 0,
             weight: 0,
@@ -151,12 +154,15 @@ impl<E: Endpoint> HttpSink<E> {
             return;
         }
         self.quiet_until = None;
-        let mut busy: Vec<u32> = self.flying.iter().flat_map(|flying| flying.request.slots()).collect();
+        if self.flying.len() >= self.width || self.waiting.is_empty() {
+            return;
+        }
+        let mut busy: Vec<u32> = self.flying.iter().flat_map(|flying| &flying.request.slots).copied().collect();
         let mut at = 0;
         while self.flying.len() < self.width && at < self.waiting.len() {
             let request = &self.waiting[at];
-            let waits = request.slots().any(|slot| busy.contains(&slot));
-            busy.extend(request.slots());
+            let waits = request.slots.iter().any(|slot| busy.contains(slot));
+            busy.extend(&request.slots);
             if waits {
                 at += 1;
             } else if let Some(request) = self.waiting.remove(at) {
@@ -179,6 +185,9 @@ impl<E: Endpoint> HttpSink<E> {
             Answer::Taken => {
                 self.calm();
                 self.deliver(&request.places);
+                if self.spare.len() < self.batch.window {
+                    self.spare.extend(request.into_buffer());
+                }
             }
             Answer::Refused(mut rows) => {
                 self.calm();
@@ -267,7 +276,9 @@ impl<E: Endpoint> Sink for HttpSink<E> {
             let index = row as u32;
             let (endpoint, batch) = (&self.endpoint, &self.batch);
             let frame = endpoint.frame();
-            let gathering = self.gathering.get_or_insert_with(|| Gathering::new(frame, batch.bytes.min(1 << 20)));
+            let spare = &mut self.spare;
+            let gathering =
+                self.gathering.get_or_insert_with(|| Gathering::new(frame, spare.pop().unwrap_or_default()));
             if let Err(message) = gathering.push(frame, (span, index), |text| endpoint.encode(Row { value }, text)) {
                 refused.push(Refusal { row: index, class: Class::Encode, message });
             }
