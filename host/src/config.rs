@@ -15,6 +15,7 @@ use std::{fmt, io};
 
 mod across;
 mod clients;
+mod dotenv;
 mod file;
 mod http;
 mod machine;
@@ -81,7 +82,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads and checks a file on this machine. The second report has warnings, and modules that are not there.
+    /// Reads and checks a file on this machine, with the variables of `.env` beside it. The second report has warnings, and modules that are not there.
     ///
     /// # Errors
     /// Everything that is wrong with the file.
@@ -95,7 +96,7 @@ impl Config {
             Report::of_file(&name, format!("cannot read {name}: {error}"), vec![help.to_owned()])
         })?;
         let base = path.parent().unwrap_or(Path::new(""));
-        Self::parse(&name, &text, base, &Machine)
+        Self::parse(&name, &text, base, &Machine::with_dotenv(base)?)
     }
 
     /// Checks a file's text. `name` is for messages; paths in it are relative to `base`.

@@ -2,7 +2,7 @@
 //! service that takes JSON. It keeps what it took, and fails as it is told.
 //!
 //! What it answers is what is known of the real ones: a token that ends, `records[]` with a status for each, 400 for too
-//! much and for what is refused as a whole. A row `{"id":…,"partition":…,"n":…}` is kept by its id; one with `"refuse"` is
+//! much and for what is refused as a whole. A row `{"id":…,"partition":…,"n":…}` is kept by its id, or its `_id`; one with `"refuse"` is
 //! refused by itself, and one with `"spoil"` spoils the request that it is in.
 
 use std::collections::BTreeMap;
@@ -350,7 +350,7 @@ impl State {
                 refused.push(place);
                 continue;
             }
-            let id = row["id"].as_str().map_or_else(|| row.to_string(), str::to_owned);
+            let id = row["_id"].as_str().or(row["id"].as_str()).map_or_else(|| row.to_string(), str::to_owned);
             let kept = self.rows.entry(id).or_insert_with(|| Kept { row: (*row).clone(), times: 0 });
             kept.times += 1;
             if let (1, Some(partition), Some(n)) = (kept.times, row["partition"].as_i64(), row["n"].as_i64()) {

@@ -8,6 +8,8 @@ mod scenarios {
     mod cloud;
     mod cluster;
     mod corked;
+    mod examples;
+    mod examples_errors;
     mod fire;
     mod flights;
     mod groups;

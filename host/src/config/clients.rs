@@ -77,15 +77,17 @@ pub(super) fn source(section: &Section<'_>, unreachable_after: Option<Duration>)
         &section.get("librdkafka").map_or(section.place.clone(), |item| item.key),
     );
     let brokers = section.get("brokers").and_then(|item| names::brokers(&item)).unwrap_or_default();
-    let cluster = Cluster { brokers, options, unreachable_after };
     let place = |key: &str| section.get(key).map_or(section.place.clone(), |item| item.place);
     let group = section.get("group").and_then(|item| {
         let group = item.text()?;
         if group.value.trim().is_empty() {
             item.wrong("the group has no name", &example);
+        } else {
+            security::check_group(section.reader, &options, &group);
         }
         Some(group.value)
     });
+    let cluster = Cluster { brokers, options, unreachable_after };
     let source = KafkaSource {
         client: cluster.client(&cluster.options),
         topics: section.get("topics").and_then(|item| names::topics(&item)).unwrap_or(Topics::List(Vec::new())),

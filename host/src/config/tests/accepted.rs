@@ -29,7 +29,7 @@ fn every_key_is_read() {
     assert_eq!(source.client.brokers, "kafka-1:9092,kafka-2:9092");
     assert_eq!(source.client.unreachable_after, Some(Duration::from_secs(120)));
     assert_eq!(source.topics, Topics::List(vec!["flights".to_owned(), "flights.late".to_owned()]));
-    assert_eq!((source.group.as_str(), source.static_membership), ("edgemill-flights", true));
+    assert_eq!((source.group.as_str(), source.static_membership), ("ann-flights", true));
     assert_eq!(source.start, Start::Offsets([(0, 1200), (1, 0)].into()));
     assert_eq!(source.fetch_ahead, 16 << 20);
     assert_eq!(source.stalled_after, Some(Duration::from_secs(120)));
