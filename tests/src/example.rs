@@ -1,7 +1,7 @@
 //! The examples of `examples/`: each one's own configuration, with variables for what is its reader's own.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
@@ -11,18 +11,12 @@ use crate::modules;
 /// Their names.
 pub const EXAMPLES: [&str; 5] = ["flights", "lz4-consumer", "pageviews", "passthrough", "stream-processor"];
 
-/// An example's folder.
-#[must_use]
-pub fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name)
-}
-
 /// The text of one of its files.
 ///
 /// # Errors
 /// There is none.
 pub fn text(name: &str, file: &str) -> Result<String> {
-    let path = folder(name).join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name).join(file);
     fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
 }
 

@@ -85,12 +85,11 @@ impl<'a> Line<'a> {
             let help = "write `NAME=value`; a name has letters, digits and `_`, a comment begins with `#`, and a value is one line";
             return Err(self.wrong(text, "this is no variable", help));
         };
-        let after = after.trim();
-        let value = match after.chars().next() {
-            Some(quote @ ('"' | '\'')) => self.quoted(after, quote)?,
+        let value = match after.trim().chars().next() {
+            Some(quote @ ('"' | '\'')) => self.quoted(after.trim(), quote)?,
             _ => {
                 let comment = after.match_indices('#').find(|(at, _)| after[..*at].ends_with([' ', '\t']));
-                let value = comment.map_or(after, |(at, _)| after[..at].trim_end());
+                let value = comment.map_or(after, |(at, _)| &after[..at]).trim();
                 self.no_variables(value)?;
                 value.to_owned()
             }

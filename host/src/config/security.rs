@@ -83,7 +83,8 @@ pub(super) fn check(reader: &Reader<'_>, options: &Options, at: &Place) {
 /// Warns of a group that clusters which many share may not allow. PLAIN has keys for names as often as users.
 pub(super) fn check_group(reader: &Reader<'_>, options: &Options, group: &Text) {
     let value = |name: &str| options.get(name).map(|given| given.value.as_str()).unwrap_or_default();
-    let scram = ["sasl.mechanism", "sasl.mechanisms"].iter().any(|name| value(name).starts_with("SCRAM"));
+    let scram = ["sasl.mechanism", "sasl.mechanisms"].iter().any(|name| value(name).starts_with("SCRAM"))
+        && value("security.protocol").to_ascii_lowercase().starts_with("sasl");
     let user = value("sasl.username");
     if scram && !user.is_empty() && !group.value.starts_with(user) {
         let message = "the group does not begin with the name of the user, `sasl.username`";

@@ -8,7 +8,7 @@ use edgemill_tests::featurebase::{Faults, Featurebase, PASSWORD};
 use edgemill_tests::host::Builder;
 use edgemill_tests::secure::{FORBIDDEN_GROUP, HIDDEN, UNREADABLE};
 use edgemill_tests::wait::PATIENCE;
-use edgemill_tests::{Broker, Record, SecureBroker, program, unique};
+use edgemill_tests::{Broker, Record, SecureBroker, unique};
 
 use super::examples::{lz4_consumer, pageviews, pageviews_broker};
 use super::kafka_errors::ends;
@@ -164,9 +164,8 @@ fn what_is_wrong_with_dotenv_and_files_is_told_before_anything_starts() -> Resul
         host.log()
     );
 
-    let file = example::folder("pageviews").join("edgemill.toml").to_string_lossy().into_owned();
-    let ended = program::run(["check", "-c", &file], b"")?;
-    ensure!(ended.code == Some(2) && ended.err.contains("`KAFKA_BROKERS` is not set"), "{}", ended.err);
-    ensure!(ended.err.contains(".env"), "{}", ended.err);
+    let mut host = example::host("pageviews")?.spawn()?;
+    assert_eq!(host.wait(PATIENCE)?.code(), Some(2));
+    ensure!(host.log().contains("`KAFKA_BROKERS` is not set") && host.log().contains(".env"), "{}", host.log());
     Ok(())
 }
