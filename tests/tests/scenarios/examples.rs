@@ -262,7 +262,7 @@ fn example_stream_processor_takes_its_settings_from_dotenv_and_the_environment_a
 fn example_stream_processor_tries_faults_again_with_backoff_before_they_are_dead_letters() -> Result<()> {
     let (broker, group) = (Broker::shared(), unique("group"));
     let (from, to, dead) = stream_topics()?;
-    broker.produce(&from, ["1", "T!", "2"].map(|value| Record::of(value).to(0)))?;
+    broker.produce(&from, ["1", "T!", "2"].map(|value| Record::of(value).to(0).keyed("k")))?;
     let host = example::host("stream-processor")?
         .env("EDGEMILL_MODULES", "modules")
         .module("component/stream-processor.wasm", modules::hostile("poison")?)
