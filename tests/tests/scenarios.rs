@@ -8,6 +8,8 @@ mod scenarios {
     mod cloud;
     mod cluster;
     mod corked;
+    mod featurebase_sql;
+    mod featurebase_stand_in;
     mod fire;
     mod flights;
     mod groups;

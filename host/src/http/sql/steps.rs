@@ -1,0 +1,119 @@
+//! Which statements a request's lines come to where one will not do: rows that go, and rows that must not go together.
+
+use std::collections::HashSet;
+
+/// Statements one after the other: these ids are deleted, then these lines inserted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Step<'b> {
+    /// Ids, as they stand in lines.
+    pub(super) deletes: Vec<&'b [u8]>,
+    /// Whole lines.
+    pub(super) rows: Vec<&'b [u8]>,
+}
+
+/// Cuts lines into steps: what the lines say of one `_id` is done in their order, of different ones in any. `apart`: no step
+/// has an `_id` twice. None: one insert of all of them does it.
+pub(super) fn steps(lines: &[u8], apart: bool) -> Option<Vec<Step<'_>>> {
+    let (mut steps, mut step, mut inserted) = (Vec::new(), Step::default(), HashSet::new());
+    for line in lines.split(|byte| *byte == b'\n') {
+        let deleted = line.strip_prefix(b"D");
+        let id = deleted.unwrap_or_else(|| id(line));
+        if (apart || deleted.is_some()) && inserted.contains(id) {
+            steps.push(std::mem::take(&mut step));
+            inserted.clear();
+        }
+        if deleted.is_some() {
+            step.deletes.push(id);
+        } else {
+            inserted.insert(id);
+            step.rows.push(line);
+        }
+    }
+    if steps.is_empty() && step.deletes.is_empty() {
+        return None;
+    }
+    steps.push(step);
+    Some(steps)
+}
+
+/// The first value of a line: a text, or a number.
+fn id(line: &[u8]) -> &[u8] {
+    let inside = line.strip_prefix(b"[").unwrap_or(line);
+    let mut escaped = false;
+    let text = inside.first() == Some(&b'"');
+    let ends = |(at, byte): (usize, &u8)| {
+        let ends = if text { at > 0 && *byte == b'"' && !escaped } else { *byte == b',' };
+        escaped = *byte == b'\\' && !escaped;
+        ends.then_some(at + usize::from(text))
+    };
+    let end = inside.iter().enumerate().find_map(ends);
+    &inside[..end.unwrap_or(inside.len())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn text<'a>(lines: &[&'a [u8]]) -> Vec<&'a str> {
+        lines.iter().map(|line| std::str::from_utf8(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn an_id_ends_where_its_text_or_number_does() {
+        assert_eq!(id(br#"["a",1]"#), br#""a""#);
+        assert_eq!(id(br#"["a\"b\\",1]"#), br#""a\"b\\""#);
+        assert_eq!(id(b"[12,1]"), b"12");
+        assert_eq!(id(b""), b"");
+        assert_eq!(id(b"[\""), b"\"");
+    }
+
+    #[test]
+    fn what_is_deleted_goes_before_what_is_inserted_and_never_after() {
+        assert_eq!(steps(b"[1,true]\n[2,true]\n[1,false]", false), None);
+        let apart = steps(b"[1,true]\n[2,true]\n[1,false]", true).unwrap();
+        assert_eq!(
+            apart.iter().map(|step| text(&step.rows)).collect::<Vec<_>>(),
+            [vec!["[1,true]", "[2,true]"], vec!["[1,false]"]]
+        );
+        let one = steps(b"D1\n[1,true]\n[2,true]\nD3", false).unwrap();
+        assert_eq!((one.len(), text(&one[0].deletes), one[0].rows.len()), (1, vec!["1", "3"], 2));
+        let two = steps(b"[1,true]\nD1\n[1,false]", false).unwrap();
+        assert_eq!((two.len(), text(&two[1].deletes), text(&two[1].rows)), (2, vec!["1"], vec!["[1,false]"]));
+    }
+
+    proptest! {
+        #[test]
+        fn each_id_ends_as_if_line_by_line(
+            lines in proptest::collection::vec((0..5u8, proptest::option::of(0..9u8)), 1..40), apart in any::<bool>()
+        ) {
+            let body: Vec<String> = lines.iter().map(|(id, row)| match row {
+                Some(row) => format!("[\"{id}\",{row}]"),
+                None => format!("D\"{id}\""),
+            }).collect();
+            let body = body.join("\n");
+            let mut expected = BTreeMap::new();
+            for (id, row) in &lines {
+                match row {
+                    Some(row) => drop(expected.insert(format!("\"{id}\""), format!("[\"{id}\",{row}]"))),
+                    None => drop(expected.remove(&format!("\"{id}\""))),
+                }
+            }
+            let mut table = BTreeMap::new();
+            let whole = || vec![Step { rows: body.as_bytes().split(|byte| *byte == b'\n').collect(), ..Step::default() }];
+            for step in steps(body.as_bytes(), apart).unwrap_or_else(whole) {
+                for id in text(&step.deletes) {
+                    table.remove(id);
+                }
+                let mut seen = HashSet::new();
+                for row in &step.rows {
+                    prop_assert!(seen.insert(id(row)) || !apart);
+                    let [id, row] = [id(row), row].map(|text| String::from_utf8(text.to_vec()).unwrap());
+                    table.insert(id, row);
+                }
+            }
+            prop_assert_eq!(table, expected);
+        }
+    }
+}
