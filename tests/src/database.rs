@@ -91,6 +91,8 @@ impl Database {
         let row = |row: &Value| {
             let mut values = row.as_array()?.clone();
             let id = values.remove(0);
+            // a set has no order
+            values.iter_mut().filter_map(Value::as_array_mut).for_each(|set| set.sort_by_key(Value::to_string));
             Some((id.as_str().map_or_else(|| id.to_string(), str::to_owned), values))
         };
         let found: BTreeMap<_, _> = rows.iter().filter_map(row).collect();

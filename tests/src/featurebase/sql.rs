@@ -99,9 +99,7 @@ impl Tables {
         let mut columns = tokens.list(|tokens| Ok((tokens.next()?.text, column(tokens)?)))?;
         let id = columns.iter().position(|(name, _)| name == "_id");
         let Some((_, id)) = id.map(|at| columns.remove(at)) else { bail!("[1:1] _id column must be specified") };
-        let fits = |name: &str| {
-            name.starts_with(|first: char| first.is_ascii_lowercase()) && !name.contains(|each: char| each == ' ')
-        };
+        let fits = |name: &str| name.starts_with(|first: char| first.is_ascii_lowercase()) && !name.contains(' ');
         ensure!(
             fits(&name),
             "creating index: persisting index: validating name: '{name}': invalid index or field name"
@@ -186,7 +184,12 @@ impl Tables {
         let map = tokens.list(|tokens| Ok((tokens.next()?, column(tokens)?)))?;
         tokens.expect(&["FROM"])?;
         let data = tokens.next()?.text;
-        tokens.expect(&["WITH", "FORMAT", "NDJSON", "INPUT", "STREAM", "BATCHSIZE"].map(|word| word))?;
+        tokens.expect(&["WITH", "FORMAT"])?;
+        let format = tokens.next()?.text;
+        tokens.expect(&["INPUT"])?;
+        let input = tokens.next()?.text;
+        ensure!(format == "NDJSON" && input == "STREAM", "[1:1] invalid format or input specifier");
+        tokens.expect(&["BATCHSIZE"])?;
         let size = tokens.whole()? as usize;
         let Some(table) = self.0.get_mut(&name) else { bail!("[1:18] table '{name}' not found") };
         ensure!(columns.len() == map.len(), "[1:1] mismatch in the count of expressions and target columns");

@@ -192,7 +192,7 @@ tls = {{ ca = "collector", certificate = "collector", key = "collector" }}
     assert!(sink.client.gzip && sink.client.ca.is_some() && sink.client.identity.is_some());
 }
 
-const TABLE: &str = "[pipelines.a.source]\nbrokers = \"b\"\ntopics = [\"t\"]\ngroup = \"edgemill-a\"\n\
+const TABLE: &str = "[pipelines.a.source]\nbrokers = \"b:9092\"\ntopics = [\"t\"]\ngroup = \"edgemill-a\"\n\
                      [pipelines.a.dead-letter]\ntopic = \"dead\"\n[pipelines.a.sink]\ntype = \"featurebase\"\n\
                      url = \"http://localhost:10101/\"\ntable = \"flights\"\n";
 

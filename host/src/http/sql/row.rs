@@ -61,7 +61,7 @@ impl Rows {
             columns.push(Column { name: column.name.clone(), kind: column.kind, required: column.required });
         }
         let mut pieces = |parts: &[Part]| -> Vec<Piece> {
-            let slot = |part: &Part| if let Part::Field(path) = part { find(path) } else { 0 };
+            let mut slot = |part: &Part| if let Part::Field(path) = part { find(path) } else { 0 };
             parts.iter().cloned().map(|part| Piece { slot: slot(&part), part }).collect()
         };
         let Id { parts, number } = &config.id;
