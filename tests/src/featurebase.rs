@@ -230,11 +230,12 @@ struct Request {
 fn serve_one(mut stream: &TcpStream, state: &Mutex<State>) -> Result<bool> {
     let Some(request) = read(stream)? else { return Ok(false) };
     let Some((status, headers, body)) = answer(&request, state) else { return Ok(false) };
-    write!(
-        stream,
+    // at once: the rest of an answer in pieces waits for the first one's acknowledgement
+    let told = format!(
         "HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{headers}\r\n{body}",
         body.len()
-    )?;
+    );
+    stream.write_all(told.as_bytes())?;
     Ok(!request.line.trim_end().ends_with("HTTP/1.0"))
 }
 

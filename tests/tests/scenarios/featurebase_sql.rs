@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use edgemill::generate::{Flights, Generate};
 use edgemill_tests::broker::free_port;
 use edgemill_tests::database::Database;
-use edgemill_tests::featurebase::Faults;
+use edgemill_tests::featurebase::{Faults, Featurebase};
 use edgemill_tests::host::Builder;
 use edgemill_tests::records::unique;
 use edgemill_tests::wait::PATIENCE;
@@ -43,7 +43,7 @@ topic = "@letters@"
 const FLIGHT: &str = r#"
 id = "{_id}"
 create_table = true
-batch = { records = 1000, age = "200 ms" }
+batch = { records = @records@, age = "200 ms" }
 [pipelines.sql.sink.columns]
 airline = "string"
 stops = { type = "int", min = 0, max = 5 }
@@ -130,8 +130,10 @@ fn promise_commit_every_flight_is_in_the_table_once_by_its_id_while_the_server_f
     let count: u64 = scale(40_000, 1_000_000);
     let flights = Flights::new(3);
     broker.produce(&place.from, (0..count).map(|i| flight(&flights, i)))?;
+    // many small requests meet every fault; a real one wants few
+    let records = if place.database.stand_in().is_some() { "250" } else { "5000" };
     let mut host = place
-        .builder(FLATTEN, FLIGHT)
+        .builder(FLATTEN, &FLIGHT.replace("@records@", records))
         .module("flatten-flights.wasm", modules::shipped("flatten-flights.wasm")?)
         .start()?;
     for share in [4, 2] {
@@ -151,9 +153,10 @@ fn promise_commit_every_flight_is_in_the_table_once_by_its_id_while_the_server_f
     ensure!(place.letters()?.is_empty(), "{} dead letters", place.letters()?.len());
     if let Some(stand_in) = place.database.stand_in() {
         let answers = stand_in.answers();
+        println!("{count} flights, answers {answers:?}");
         let ways = ["503", "Gone", "TakenAndGone", "stalled", "NotStored"];
         ensure!(ways.iter().all(|way| answers.contains_key(*way)), "not every way was tried: {answers:?}");
-        ensure!((500..=1000).contains(&stand_in.largest()), "the largest request had {} rows", stand_in.largest());
+        ensure!((100..=250).contains(&stand_in.largest()), "the largest request had {} rows", stand_in.largest());
     }
     Ok(())
 }
@@ -229,8 +232,10 @@ batch = { records = 200, age = "200 ms" }
 
 #[test]
 fn null_values_delete_and_the_last_record_of_a_key_counts_whatever_stands_in_one_request() -> Result<()> {
-    let place =
-        Place::new(Faults { seed: 9, one_in: 8, stall: Duration::from_millis(2500), ..Faults::default() }, PARTITIONS)?;
+    let place = Place::new(
+        Faults { seed: 9, one_in: 40, stall: Duration::from_millis(2500), ..Faults::default() },
+        PARTITIONS,
+    )?;
     let mut random = fastrand::Rng::with_seed(4);
     let mut expected: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     let mut records = Vec::new();
@@ -255,6 +260,7 @@ fn null_values_delete_and_the_last_record_of_a_key_counts_whatever_stands_in_one
     // one that is deleted at last, and one that never was there
     records.push(Record { value: None, ..Record::of("").keyed("nobody").to(0) });
     place.work_off(KEYED, records)?;
+    println!("answers {:?}", place.database.stand_in().map(Featurebase::answers));
     let rows = place.database.rows()?;
     for (key, row) in &expected {
         ensure!(rows.get(key) == Some(row), "{key:?}: {:?} is not {row:?}", rows.get(key));

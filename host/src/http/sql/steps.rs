@@ -11,29 +11,30 @@ pub(super) struct Step<'b> {
     pub(super) rows: Vec<&'b [u8]>,
 }
 
-/// Cuts lines into steps: what the lines say of one `_id` is done in their order, of different ones in any. `apart`: no step
-/// has an `_id` twice. None: one insert of all of them does it.
+/// Cuts lines into steps that leave what the lines would, one after the other. What a later line deletes is not inserted, so
+/// all deletes come first. `apart`: no step has an `_id` twice. None: one insert of all lines does it.
 pub(super) fn steps(lines: &[u8], apart: bool) -> Option<Vec<Step<'_>>> {
-    let (mut steps, mut step, mut inserted) = (Vec::new(), Step::default(), HashSet::new());
-    for line in lines.split(|byte| *byte == b'\n') {
-        let deleted = line.strip_prefix(b"D");
-        let id = deleted.unwrap_or_else(|| id(line));
-        if (apart || deleted.is_some()) && inserted.contains(id) {
-            steps.push(std::mem::take(&mut step));
-            inserted.clear();
+    let (mut gone, mut first, mut rows) = (HashSet::new(), Step::default(), Vec::new());
+    for line in lines.rsplit(|byte| *byte == b'\n') {
+        match line.strip_prefix(b"D") {
+            Some(id) if gone.insert(id) => first.deletes.push(id),
+            Some(_) => {}
+            None if !gone.is_empty() && gone.contains(id(line)) => {}
+            None => rows.push(line),
         }
-        if deleted.is_some() {
-            step.deletes.push(id);
-        } else {
-            inserted.insert(id);
+    }
+    let (mut steps, mut inserted) = (vec![first], HashSet::new());
+    for line in rows.into_iter().rev() {
+        if apart && !inserted.insert(id(line)) {
+            inserted.clear();
+            inserted.insert(id(line));
+            steps.push(Step::default());
+        }
+        if let Some(step) = steps.last_mut() {
             step.rows.push(line);
         }
     }
-    if steps.is_empty() && step.deletes.is_empty() {
-        return None;
-    }
-    steps.push(step);
-    Some(steps)
+    (steps.len() > 1 || !steps[0].deletes.is_empty()).then_some(steps)
 }
 
 /// The first value of a line: a text, or a number.
@@ -70,17 +71,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_deleted_goes_before_what_is_inserted_and_never_after() {
+    fn what_is_deleted_goes_before_what_is_inserted_and_is_not_inserted_before() {
         assert_eq!(steps(b"[1,true]\n[2,true]\n[1,false]", false), None);
         let apart = steps(b"[1,true]\n[2,true]\n[1,false]", true).unwrap();
-        assert_eq!(
-            apart.iter().map(|step| text(&step.rows)).collect::<Vec<_>>(),
-            [vec!["[1,true]", "[2,true]"], vec!["[1,false]"]]
-        );
-        let one = steps(b"D1\n[1,true]\n[2,true]\nD3", false).unwrap();
-        assert_eq!((one.len(), text(&one[0].deletes), one[0].rows.len()), (1, vec!["1", "3"], 2));
-        let two = steps(b"[1,true]\nD1\n[1,false]", false).unwrap();
-        assert_eq!((two.len(), text(&two[1].deletes), text(&two[1].rows)), (2, vec!["1"], vec!["[1,false]"]));
+        let rows: Vec<_> = apart.iter().map(|step| text(&step.rows)).collect();
+        assert_eq!(rows, [vec!["[1,true]", "[2,true]"], vec!["[1,false]"]]);
+        let one = steps(b"D1\n[1,true]\nD1\n[2,true]\nD3\n[1,false]\n[1,true]", false).unwrap();
+        assert_eq!((one.len(), text(&one[0].deletes)), (1, vec!["3", "1"]));
+        assert_eq!(text(&one[0].rows), ["[2,true]", "[1,false]", "[1,true]"]);
     }
 
     proptest! {
