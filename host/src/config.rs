@@ -32,7 +32,10 @@ mod tests;
 mod units;
 
 pub use file::default_state;
-pub use http::{FeaturebaseCloud, HttpBatch, HttpClient, HttpFormat, HttpSink, RefusedRows, Secret};
+pub use http::{
+    ColumnType, Featurebase, FeaturebaseCloud, HttpBatch, HttpClient, HttpFormat, HttpSink, Id, Part, RefusedRows,
+    Secret, SqlColumn, Tombstones, Unit,
+};
 pub use machine::Machine;
 pub use reader::similar;
 pub use report::{Problem, Report, Severity};
@@ -301,6 +304,8 @@ pub enum Sink {
     Http(HttpSink),
     /// FeatureBase Cloud's streaming ingest endpoint.
     FeaturebaseCloud(FeaturebaseCloud),
+    /// A FeatureBase server's table.
+    Featurebase(Featurebase),
 }
 
 /// A producer's view of some topics.

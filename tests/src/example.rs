@@ -8,8 +8,14 @@ use anyhow::{Context, Result};
 use crate::host::{Builder, Host};
 use crate::modules;
 
-/// Their names.
-pub const EXAMPLES: [&str; 5] = ["flights", "lz4-consumer", "pageviews", "passthrough", "stream-processor"];
+/// Their names, each with its configurations.
+pub const EXAMPLES: [(&str, &[&str]); 5] = [
+    ("flights", &["edgemill.toml", "server.toml"]),
+    ("lz4-consumer", &["edgemill.toml"]),
+    ("pageviews", &["edgemill.toml"]),
+    ("passthrough", &["edgemill.toml"]),
+    ("stream-processor", &["edgemill.toml"]),
+];
 
 /// The text of one of its files.
 ///
@@ -28,7 +34,7 @@ pub fn host(name: &str) -> Result<Builder> {
     Ok(builder(&text(name, "edgemill.toml")?))
 }
 
-/// Begins a host of an example's text that was changed.
+/// Begins a host of an example's text: of another of its files, or of one that was changed.
 #[must_use]
 pub fn builder(text: &str) -> Builder {
     Host::builder(text).env("EDGEMILL_MODULES", modules::folder().to_string_lossy())

@@ -23,6 +23,7 @@
 
 pub mod broker;
 pub mod cluster;
+pub mod database;
 pub mod example;
 pub mod featurebase;
 mod guard;

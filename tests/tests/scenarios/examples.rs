@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, ensure};
 use edgemill::generate::{Flights, Generate, Lz4, PageViews};
-use edgemill_tests::example::{self, EXAMPLES};
+use edgemill_tests::database::Database;
+use edgemill_tests::example;
 use edgemill_tests::featurebase::{Faults, Featurebase, PASSWORD, USERNAME};
 use edgemill_tests::host::Builder;
 use edgemill_tests::wait::PATIENCE;
@@ -30,60 +31,6 @@ fn to(cloud: &Featurebase, host: Builder) -> Builder {
         .env("FEATUREBASE_LOGIN_URL", cloud.login_url())
         .env("FEATUREBASE_USERNAME", USERNAME)
         .env("FEATUREBASE_PASSWORD", PASSWORD)
-}
-
-/// The variables of `.env.example`: those that have to be set, and those that may.
-fn variables(example: &str) -> Result<(BTreeSet<String>, BTreeSet<String>)> {
-    let text = example::text(example, ".env.example")?;
-    let mut sets = (BTreeSet::new(), BTreeSet::new());
-    for line in text.lines().filter_map(|line| line.split_once('=')) {
-        match line.0.strip_prefix("# ") {
-            Some(name) => sets.1.insert(name.to_owned()),
-            None => sets.0.insert(line.0.to_owned()),
-        };
-    }
-    Ok(sets)
-}
-
-/// The variables of a configuration: those without a default, and those with one.
-fn asked(example: &str) -> Result<(BTreeSet<String>, BTreeSet<String>)> {
-    let text = example::text(example, "edgemill.toml")?;
-    let mut sets = (BTreeSet::new(), BTreeSet::new());
-    for part in text.split("${").skip(1) {
-        let inner = part.split('}').next().unwrap_or_default();
-        match inner.split_once(":-") {
-            Some((name, _)) => sets.1.insert(name.to_owned()),
-            None => sets.0.insert(inner.to_owned()),
-        };
-    }
-    Ok(sets)
-}
-
-#[test]
-fn check_finds_nothing_wrong_with_any_example_and_their_variables_are_listed() -> Result<()> {
-    let certificates = SecureBroker::shared();
-    for name in EXAMPLES {
-        let ((needed, may), (listed, optional)) = (asked(name)?, variables(name)?);
-        let all = |one: &BTreeSet<String>, two: &BTreeSet<String>| one.union(two).cloned().collect::<BTreeSet<_>>();
-        assert_eq!(all(&needed, &may), all(&listed, &optional), "{name}");
-        ensure!(needed.is_subset(&listed), "{name}: {needed:?} have no default, {listed:?} stand in .env.example");
-
-        // the example's folder as its README makes it: .env beside the configuration
-        let folder = tempfile::tempdir()?;
-        let put = |file: &str, text: String| std::fs::write(folder.path().join(file), text);
-        put("edgemill.toml", example::text(name, "edgemill.toml")?)?;
-        let modules = format!("EDGEMILL_MODULES='{}'\n", modules::folder().display());
-        put(".env", example::text(name, ".env.example")? + &modules)?;
-        for file in ["ca.crt", "client.crt", "client.key"] {
-            std::fs::copy(certificates.certificate(file), folder.path().join(file))?;
-        }
-        let file = folder.path().join("edgemill.toml").to_string_lossy().into_owned();
-        let ended = program::run(["check", "-c", &file], b"")?;
-        ensure!(ended.code == Some(0) && ended.err.is_empty(), "{name}: {:?}\n{}", ended.code, ended.err);
-        let lines = example::text(name, "edgemill.toml")?.lines().count();
-        ensure!(lines <= 45, "{name}: {lines} lines are no screenful");
-    }
-    Ok(())
 }
 
 const VIEWS: [(&str, u64); 2] = [("pageviews", 1200), ("pageviews-mobile", 300)];
@@ -168,6 +115,25 @@ fn example_pageviews_brings_every_view_of_two_topics_to_the_cloud_once_for_a_gro
     Ok(())
 }
 
+/// A flight's columns, in the table's order.
+const FLIGHT: [&str; 15] = [
+    "airline",
+    "stops",
+    "price",
+    "origin_airport",
+    "origin_iata",
+    "origin_icao",
+    "origin_loc_city",
+    "origin_loc_state",
+    "origin_loc_country",
+    "destination_airport",
+    "destination_iata",
+    "destination_icao",
+    "destination_loc_city",
+    "destination_loc_state",
+    "destination_loc_country",
+];
+
 #[test]
 fn example_flights_brings_every_generated_flight_to_the_cloud_flat() -> Result<()> {
     let broker = Broker::shared();
@@ -198,6 +164,38 @@ fn example_flights_brings_every_generated_flight_to_the_cloud_flat() -> Result<(
         ensure!(rows.len() as u64 == count && cloud.largest() <= 500, "{} rows", rows.len());
         assert_eq!(broker.ends(&format!("{topic}.dead-letter"))?, [0]);
     }
+    Ok(())
+}
+
+#[test]
+fn example_flights_brings_every_generated_flight_to_a_featurebase_server_flat() -> Result<()> {
+    let broker = Broker::shared();
+    let (topic, group, database) = (broker.topic("flights", 4)?, unique("group"), Database::start(Faults::default())?);
+    broker.create_topic(&format!("{topic}.dead-letter"), 1, &[])?;
+    let count = scale(20_000, 1_000_000);
+    let number = count.to_string();
+    let args = ["generate", "flights", "--count", &number, "--brokers", &broker.address(), "--topic", &topic];
+    let made = program::run(args, b"")?;
+    ensure!(made.code == Some(0), "{}", made.err);
+    let host = example::builder(&example::text("flights", "server.toml")?)
+        .env("KAFKA_BROKERS", broker.address())
+        .env("KAFKA_TOPIC", &topic)
+        .env("KAFKA_GROUP", &group)
+        .env("FEATUREBASE_URL", database.url())
+        .env("FEATUREBASE_TABLE", &database.table)
+        .start()?;
+    done(broker, &format!("{group}-server"), &topic)?;
+    stopped(host)?;
+    let (rows, flights, mut flat) = (database.rows()?, Flights::new(1), Vec::new());
+    ensure!(rows.len() as u64 == count, "{} rows", rows.len());
+    for i in 0..count {
+        flights.flat(i, &mut flat);
+        let wanted: Value = serde_json::from_slice(&flat)?;
+        let row = rows.get(wanted["_id"].as_str().unwrap_or_default()).with_context(|| format!("no flight {i}"))?;
+        let columns = FLIGHT.map(|name| wanted[name].clone());
+        ensure!(row[..] == columns, "flight {i}: {row:?} is not {columns:?}");
+    }
+    assert_eq!(broker.ends(&format!("{topic}.dead-letter"))?, [0]);
     Ok(())
 }
 
