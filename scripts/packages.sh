@@ -15,6 +15,7 @@ case ${1:-} in
     ;;&
   test)
     need valgrind command -v valgrind
+    need openssl command -v openssl
     ;;
   bench)
     need default-jdk-headless command -v javac

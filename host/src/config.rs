@@ -15,6 +15,7 @@ use std::{fmt, io};
 
 mod across;
 mod clients;
+mod dotenv;
 mod file;
 mod http;
 mod machine;
@@ -31,7 +32,10 @@ mod tests;
 mod units;
 
 pub use file::default_state;
-pub use http::{FeaturebaseCloud, HttpBatch, HttpClient, HttpFormat, HttpSink, RefusedRows, Secret};
+pub use http::{
+    ColumnType, Featurebase, FeaturebaseCloud, HttpBatch, HttpClient, HttpFormat, HttpSink, Id, Part, RefusedRows,
+    Secret, SqlColumn, Tombstones, Unit,
+};
 pub use machine::Machine;
 pub use reader::similar;
 pub use report::{Problem, Report, Severity};
@@ -81,7 +85,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads and checks a file on this machine. The second report has warnings, and modules that are not there.
+    /// Reads and checks a file on this machine, with the variables of `.env` beside it. The second report has warnings, and modules that are not there.
     ///
     /// # Errors
     /// Everything that is wrong with the file.
@@ -95,7 +99,7 @@ impl Config {
             Report::of_file(&name, format!("cannot read {name}: {error}"), vec![help.to_owned()])
         })?;
         let base = path.parent().unwrap_or(Path::new(""));
-        Self::parse(&name, &text, base, &Machine)
+        Self::parse(&name, &text, base, &Machine::with_dotenv(base)?)
     }
 
     /// Checks a file's text. `name` is for messages; paths in it are relative to `base`.
@@ -300,6 +304,8 @@ pub enum Sink {
     Http(HttpSink),
     /// FeatureBase Cloud's streaming ingest endpoint.
     FeaturebaseCloud(FeaturebaseCloud),
+    /// A FeatureBase server's table.
+    Featurebase(Featurebase),
 }
 
 /// A producer's view of some topics.

@@ -10,9 +10,11 @@ mod json;
 mod plain;
 mod request;
 mod sink;
+mod sql;
 mod token;
 
 pub use cloud::Cloud;
 pub use endpoint::{Answer, Endpoint, Frame, Row};
 pub use plain::Plain;
 pub use sink::HttpSink;
+pub use sql::Sql;

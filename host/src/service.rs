@@ -292,7 +292,7 @@ fn routes(pipeline: &Pipeline) -> Routes {
     match &pipeline.sink {
         SinkConfig::Kafka(sink) => Routes::new(&sink.topic, &sink.routes),
         SinkConfig::Stdout => Routes::new("stdout", &[]),
-        SinkConfig::Http(_) | SinkConfig::FeaturebaseCloud(_) => Routes::new("http", &[]),
+        SinkConfig::Http(_) | SinkConfig::FeaturebaseCloud(_) | SinkConfig::Featurebase(_) => Routes::new("http", &[]),
     }
 }
 
@@ -423,7 +423,9 @@ impl Life {
         let sink: Box<dyn Sink> = match &self.pipeline.sink {
             SinkConfig::Kafka(kafka) => Box::new(KafkaSink::new(kafka, routes, None, identity, wake())?),
             SinkConfig::Stdout => Box::new(Stdout::new(wake())?),
-            SinkConfig::Http(_) | SinkConfig::FeaturebaseCloud(_) => self.http_sink(wake())?,
+            SinkConfig::Http(_) | SinkConfig::FeaturebaseCloud(_) | SinkConfig::Featurebase(_) => {
+                self.http_sink(wake())?
+            }
         };
         Ok((sink, dead_letters))
     }

@@ -1,8 +1,8 @@
-//! A stand-in for services that take rows by HTTP: FeatureBase Cloud's streaming endpoint with its login, and a plain
-//! service that takes JSON. It keeps what it took, and fails as it is told.
+//! A stand-in for services that take rows by HTTP: FeatureBase Cloud's streaming endpoint with its login, a FeatureBase
+//! server's `/sql`, and a plain service that takes JSON. It keeps what it took, and fails as it is told.
 //!
 //! What it answers is what is known of the real ones: a token that ends, `records[]` with a status for each, 400 for too
-//! much and for what is refused as a whole. A row `{"id":…,"partition":…,"n":…}` is kept by its id; one with `"refuse"` is
+//! much and for what is refused as a whole. A row `{"id":…,"partition":…,"n":…}` is kept by its id, or its `_id`; one with `"refuse"` is
 //! refused by itself, and one with `"spoil"` spoils the request that it is in.
 
 use std::collections::BTreeMap;
@@ -15,6 +15,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+
+use sql::Tables;
+
+mod sql;
+mod tokens;
+mod values;
 
 /// The login that it knows.
 pub const USERNAME: &str = "ann@example.com";
@@ -34,9 +40,15 @@ pub struct Faults {
     pub token: Duration,
 }
 
+/// The header of a request that never fails.
+pub(crate) const LOOK: &str = "x-look";
+
 /// The ways.
 const WAYS: [Way; 7] =
     [Way::Unauthorized, Way::TooFast, Way::TooMany, Way::Broken, Way::Gone, Way::TakenAndGone, Way::Stalled];
+
+/// Those of a server's `/sql`.
+const SQL_WAYS: [Way; 5] = [Way::Broken, Way::Gone, Way::TakenAndGone, Way::Stalled, Way::NotStored];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Way {
@@ -49,6 +61,8 @@ enum Way {
     /// And after.
     TakenAndGone,
     Stalled,
+    /// Status 200, and an error whose reason is no row.
+    NotStored,
 }
 
 /// A row, and how often it came.
@@ -72,6 +86,7 @@ struct State {
     /// Requests by what was answered.
     answers: BTreeMap<String, u32>,
     largest: usize,
+    tables: Tables,
 }
 
 /// The stand-in. It ends with its owner.
@@ -134,7 +149,13 @@ impl Featurebase {
         format!("http://{}/plain", self.address)
     }
 
-    /// What it has, by id.
+    /// The FeatureBase server, without `/sql`.
+    #[must_use]
+    pub fn server_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What it has, by id, of what came to the endpoint and the plain service.
     #[must_use]
     pub fn rows(&self) -> BTreeMap<String, Kept> {
         self.state().rows.clone()
@@ -209,12 +230,13 @@ struct Request {
 fn serve_one(mut stream: &TcpStream, state: &Mutex<State>) -> Result<bool> {
     let Some(request) = read(stream)? else { return Ok(false) };
     let Some((status, headers, body)) = answer(&request, state) else { return Ok(false) };
-    write!(
-        stream,
+    // at once: the rest of an answer in pieces waits for the first one's acknowledgement
+    let told = format!(
         "HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{headers}\r\n{body}",
         body.len()
-    )?;
-    Ok(true)
+    );
+    stream.write_all(told.as_bytes())?;
+    Ok(!request.line.trim_end().ends_with("HTTP/1.0"))
 }
 
 fn read(stream: &TcpStream) -> Result<Option<Request>> {
@@ -250,8 +272,13 @@ fn answer(request: &Request, state: &Mutex<State>) -> Option<Told> {
     if path == "/login" {
         return Some(state.login(&request.body));
     }
-    let way = state.way();
+    // a scenario that looks at the tables must see them
+    let way = if request.headers.contains_key(LOOK) { None } else { state.way(path) };
     let told = match way {
+        Some(Way::NotStored) => {
+            let error = "importing batch: doing Translation: connection refused";
+            Some((200, "", json!({ "schema": { "fields": [] }, "data": [], "error": error }).to_string()))
+        }
         Some(Way::Unauthorized) => Some((401, "", String::new())),
         Some(Way::TooFast) => Some((400, "", json!({ "code": "ResourceThroughputExceeded" }).to_string())),
         Some(Way::TooMany) => Some((429, "Retry-After: 0\r\n", String::new())),
@@ -270,17 +297,20 @@ fn answer(request: &Request, state: &Mutex<State>) -> Option<Told> {
         }
     };
     let what = match (&told, way) {
-        (Some((status, ..)), _) => status.to_string(),
-        (None, way) => way.map_or_else(String::new, |way| format!("{way:?}")),
+        (Some((status, ..)), way) if way != Some(Way::NotStored) => status.to_string(),
+        (_, way) => way.map_or_else(String::new, |way| format!("{way:?}")),
     };
-    *state.answers.entry(what).or_default() += 1;
+    if !request.headers.contains_key(LOOK) {
+        *state.answers.entry(what).or_default() += 1;
+    }
     told
 }
 
 impl State {
-    fn way(&mut self) -> Option<Way> {
+    fn way(&mut self, path: &str) -> Option<Way> {
         let (one_in, random) = (self.faults.one_in, self.random.as_mut()?);
-        (one_in > 0 && random.u32(..one_in) == 0).then(|| WAYS[random.usize(..WAYS.len())])
+        let ways = if path == "/sql" { &SQL_WAYS[..] } else { &WAYS };
+        (one_in > 0 && random.u32(..one_in) == 0).then(|| ways[random.usize(..ways.len())])
     }
 
     fn login(&mut self, body: &[u8]) -> Told {
@@ -308,6 +338,11 @@ impl State {
                 self.take_cloud(&request.body)
             }
             "/plain" => self.take_plain(&request.body),
+            "/sql" => {
+                let (told, rows) = self.tables.execute(&request.body);
+                self.largest = self.largest.max(rows);
+                (200, "", told)
+            }
             _ => (404, "", json!({ "message": "no such sink" }).to_string()),
         }
     }
@@ -350,7 +385,7 @@ impl State {
                 refused.push(place);
                 continue;
             }
-            let id = row["id"].as_str().map_or_else(|| row.to_string(), str::to_owned);
+            let id = row["_id"].as_str().or(row["id"].as_str()).map_or_else(|| row.to_string(), str::to_owned);
             let kept = self.rows.entry(id).or_insert_with(|| Kept { row: (*row).clone(), times: 0 });
             kept.times += 1;
             if let (1, Some(partition), Some(n)) = (kept.times, row["partition"].as_i64(), row["n"].as_i64()) {

@@ -47,6 +47,16 @@ impl Builder {
         self
     }
 
+    /// Puts a file beside the configuration.
+    ///
+    /// # Panics
+    /// When the temporary folder cannot be written.
+    #[must_use]
+    pub fn file(self, name: &str, bytes: impl AsRef<[u8]>) -> Self {
+        fs::write(self.folder.path().join(name), bytes).expect("temporary folders can be written");
+        self
+    }
+
     /// Sets a variable of the host's environment.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -143,6 +153,8 @@ impl Host {
         let out = fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("out"))?;
         let mut command = Command::new(executable()?);
         command.arg("run").arg("-c").arg(self.folder.path().join("edgemill.toml")).args(&self.args);
+        // of no use to those whose configuration names a folder for state
+        command.env("XDG_STATE_HOME", self.folder.path());
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::from(out)).stderr(Stdio::from(log));
         self.status = None;

@@ -1,4 +1,4 @@
-//! The little HTTP that scenarios need: one request to a host's admin address.
+//! The little HTTP that scenarios need: one request to a host's admin address, or to a database.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -20,7 +20,7 @@ pub struct Answer {
 /// # Errors
 /// Nobody listens there, or what answers is no HTTP.
 pub fn get(address: &str, path: &str) -> Result<Answer> {
-    ask("GET", address, path, "")
+    ask("GET", address, path, "", "")
 }
 
 /// Sends an empty POST with more headers, each ended by a line's end.
@@ -28,13 +28,23 @@ pub fn get(address: &str, path: &str) -> Result<Answer> {
 /// # Errors
 /// As [`get`].
 pub fn post(address: &str, path: &str, headers: &str) -> Result<Answer> {
-    ask("POST", address, path, &format!("Content-Length: 0\r\n{headers}"))
+    ask("POST", address, path, headers, "")
 }
 
-fn ask(method: &str, address: &str, path: &str, headers: &str) -> Result<Answer> {
+/// Sends a POST with a body.
+///
+/// # Errors
+/// As [`get`].
+pub fn send(address: &str, path: &str, headers: &str, body: &str) -> Result<Answer> {
+    ask("POST", address, path, headers, body)
+}
+
+fn ask(method: &str, address: &str, path: &str, headers: &str, body: &str) -> Result<Answer> {
     let mut stream = TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    write!(stream, "{method} {path} HTTP/1.0\r\nHost: {address}\r\n{headers}\r\n")?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    let headers =
+        if method == "GET" { headers.to_owned() } else { format!("Content-Length: {}\r\n{headers}", body.len()) };
+    write!(stream, "{method} {path} HTTP/1.0\r\nHost: {address}\r\n{headers}\r\n{body}")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).with_context(|| format!("reading {path} from {address}"))?;
     let (head, body) = answer.split_once("\r\n\r\n").context("an answer without an end of its head")?;

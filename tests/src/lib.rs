@@ -23,6 +23,8 @@
 
 pub mod broker;
 pub mod cluster;
+pub mod database;
+pub mod example;
 pub mod featurebase;
 mod guard;
 pub mod host;
@@ -31,6 +33,7 @@ pub mod modules;
 pub mod program;
 pub mod proxy;
 pub mod records;
+pub mod secure;
 pub mod swap;
 mod topics;
 pub mod wait;
@@ -40,6 +43,7 @@ pub use cluster::Cluster;
 pub use host::{Host, Signal};
 pub use proxy::{Mode, Proxy};
 pub use records::{Consumed, Kafka, Record, unique};
+pub use secure::SecureBroker;
 pub use swap::{SWAPS, Swap};
 pub use wait::{wait_for, wait_until};
 

@@ -9,10 +9,14 @@ use anyhow::{Context, Result};
 /// # Errors
 /// It was not built: `make modules` does.
 pub fn shipped(name: &str) -> Result<Vec<u8>> {
-    let folder =
-        std::env::var_os("EDGEMILL_MODULES").map_or_else(|| profile_folder().join("../modules"), PathBuf::from);
-    let path = folder.join(name);
+    let path = folder().join(name);
     std::fs::read(&path).with_context(|| format!("no module {}: run `make modules`", path.display()))
+}
+
+/// The folder of the modules that ship.
+#[must_use]
+pub fn folder() -> PathBuf {
+    std::env::var_os("EDGEMILL_MODULES").map_or_else(|| profile_folder().join("../modules"), PathBuf::from)
 }
 
 /// Makes a module of `tests/guests/<name>.wat`.

@@ -8,6 +8,11 @@ mod scenarios {
     mod cloud;
     mod cluster;
     mod corked;
+    mod examples;
+    mod examples_check;
+    mod examples_errors;
+    mod featurebase_sql;
+    mod featurebase_stand_in;
     mod fire;
     mod flights;
     mod groups;

@@ -138,7 +138,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
 fn load(arguments: &Arguments, names: &[String]) -> Result<(Engine, Arc<Plan>), Failure> {
     let configs = module_configs(&arguments.config, names)?;
     // compiled modules are kept where the service of the same user keeps them
-    let engine = Engine::new(default_state(&Machine).as_deref())
+    let engine = Engine::new(default_state(&Machine::default()).as_deref())
         .or_else(|_| Engine::new(None))
         .map_err(|error| Failure::Failed(anyhow!(error)))?;
     let policy = Policy::all(Action::Skip);

@@ -124,6 +124,12 @@ fn describe_pipeline(pipeline: &Pipeline, chain: &[String], out: &mut String) ->
         }
         Sink::Stdout => writeln!(out, "  sink           standard output")?,
         Sink::Http(sink) => writeln!(out, "  sink           {}", sink.url)?,
+        Sink::Featurebase(sink) => {
+            writeln!(out, "  sink           table {} at {}", sink.table, sink.url)?;
+            let columns: Vec<_> =
+                sink.columns.iter().map(|column| format!("{} {}", column.name, column.kind)).collect();
+            writeln!(out, "                 {}", columns.join(", "))?;
+        }
         Sink::FeaturebaseCloud(sink) => {
             writeln!(out, "  sink           {}", sink.endpoint)?;
             writeln!(out, "                 as {}, logging in at {}", sink.username, sink.login_url)?;

@@ -77,15 +77,17 @@ pub(super) fn source(section: &Section<'_>, unreachable_after: Option<Duration>)
         &section.get("librdkafka").map_or(section.place.clone(), |item| item.key),
     );
     let brokers = section.get("brokers").and_then(|item| names::brokers(&item)).unwrap_or_default();
-    let cluster = Cluster { brokers, options, unreachable_after };
     let place = |key: &str| section.get(key).map_or(section.place.clone(), |item| item.place);
     let group = section.get("group").and_then(|item| {
         let group = item.text()?;
         if group.value.trim().is_empty() {
             item.wrong("the group has no name", &example);
+        } else {
+            security::check_group(section.reader, &options, &group);
         }
         Some(group.value)
     });
+    let cluster = Cluster { brokers, options, unreachable_after };
     let source = KafkaSource {
         client: cluster.client(&cluster.options),
         topics: section.get("topics").and_then(|item| names::topics(&item)).unwrap_or(Topics::List(Vec::new())),
@@ -151,11 +153,12 @@ impl Cluster {
     }
 }
 
-const TYPES: &str = "add `type = \"kafka\"`, `\"featurebase-cloud\"`, `\"http\"` or `\"stdout\"`";
+const TYPES: &str = "add `type = \"kafka\"`, `\"featurebase\"`, `\"featurebase-cloud\"`, `\"http\"` or `\"stdout\"`";
 
 #[derive(Clone, Copy)]
 enum Type {
     Kafka,
+    Featurebase,
     Cloud,
     Http,
     Stdout,
@@ -168,18 +171,17 @@ pub(super) fn sink(section: &Section<'_>, cluster: &Cluster) -> (Sink, Vec<Writt
         section.only(&SINK, hint);
         return (Sink::Stdout, Vec::new());
     };
-    if kind.is("featurebase") {
-        kind.wrong(
-            "a sink of type `featurebase` is not in this version",
-            "this version has \"kafka\", \"featurebase-cloud\", \"http\" and \"stdout\"",
-        );
-        return (Sink::Stdout, Vec::new());
-    }
-    let types =
-        [("kafka", Type::Kafka), ("featurebase-cloud", Type::Cloud), ("http", Type::Http), ("stdout", Type::Stdout)];
+    let types = [
+        ("kafka", Type::Kafka),
+        ("featurebase", Type::Featurebase),
+        ("featurebase-cloud", Type::Cloud),
+        ("http", Type::Http),
+        ("stdout", Type::Stdout),
+    ];
     match kind.word(&types) {
         None => (Sink::Stdout, Vec::new()),
         Some(Type::Kafka) => kafka_sink(section, cluster),
+        Some(Type::Featurebase) => (http::sql(section), Vec::new()),
         Some(Type::Cloud) => (http::cloud(section), Vec::new()),
         Some(Type::Http) => (http::plain(section), Vec::new()),
         Some(Type::Stdout) => {

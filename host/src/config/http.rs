@@ -10,6 +10,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 use toml::de::DeValue;
 
+mod columns;
+mod featurebase;
+
+pub use columns::{ColumnType, Id, Part, SqlColumn, Unit};
+pub(super) use featurebase::sql;
+pub use featurebase::{Featurebase, Tombstones};
+
 /// The tutorials' login.
 const LOGIN: &str = "https://id.featurebase.com";
 
@@ -18,8 +25,13 @@ const HTTP: [&str; 7] = ["url", "method", "headers", "format", "compression", "r
 const CLOUD: [&str; 5] = ["endpoint", "login_url", "username", "password", "compression"];
 
 /// All keys of these sinks, for whoever writes one elsewhere.
-pub(super) const KEYS: [&str; 16] = [
+pub(super) const KEYS: [&str; 21] = [
     "url",
+    "table",
+    "id",
+    "columns",
+    "create_table",
+    "tombstones",
     "endpoint",
     "username",
     "password",
@@ -155,16 +167,6 @@ pub(super) fn plain(section: &Section<'_>) -> Sink {
     let url = url(section, "url", "url = \"https://example.com/records\"");
     let methods = [("POST", false), ("PUT", true)];
     let put = section.get("method").and_then(|item| item.word(&methods)).unwrap_or(false);
-    let mut headers = BTreeMap::new();
-    if let Some(table) =
-        section.get("headers").and_then(|item| item.section("write `headers = { \"x-team\" = \"a\" }`"))
-    {
-        for (name, item) in table.items() {
-            if let Some(text) = secret_text(&item) {
-                headers.insert(name.to_ascii_lowercase(), Secret(text));
-            }
-        }
-    }
     let mut retry = Vec::new();
     for item in section.get("retry").and_then(|item| item.list("write `retry = [409]`")).unwrap_or_default() {
         retry.extend(item.count(300..=599).map(|status| status as u16));
@@ -172,11 +174,11 @@ pub(super) fn plain(section: &Section<'_>) -> Sink {
     Sink::Http(HttpSink {
         url,
         put,
-        headers,
+        headers: headers(section),
         format: section.get("format").and_then(|item| format(&item)).unwrap_or(HttpFormat::Array),
         retry,
         refused: section.get("refused").and_then(|item| refused(&item)),
-        batch: batch(section),
+        batch: batch(section, BATCH),
         client: client(section),
     })
 }
@@ -202,7 +204,7 @@ pub(super) fn cloud(section: &Section<'_>) -> Sink {
         login_url,
         username: credential("username", "\"${FEATUREBASE_USERNAME}\""),
         password: Secret(credential("password", "\"${FEATUREBASE_PASSWORD}\"")),
-        batch: batch(section),
+        batch: batch(section, BATCH),
         client: client(section),
     })
 }
@@ -219,6 +221,13 @@ fn hint(key: &str) -> Option<String> {
         "ca" | "certificate" | "key" => Some(format!("write `tls = {{ {key} = \"….pem\" }}`")),
         _ => None,
     }
+}
+
+fn headers(section: &Section<'_>) -> BTreeMap<String, Secret> {
+    let example = "write `headers = { \"x-team\" = \"a\" }`";
+    let Some(table) = section.get("headers").and_then(|item| item.section(example)) else { return BTreeMap::new() };
+    let header = |(name, item): (&str, Item<'_>)| Some((name.to_ascii_lowercase(), Secret(secret_text(&item)?)));
+    table.items().into_iter().filter_map(header).collect()
 }
 
 /// A string, or the content of `{ file = "…" }`.
@@ -248,9 +257,11 @@ fn url(section: &Section<'_>, key: &str, example: &str) -> String {
     text.value
 }
 
-fn batch(section: &Section<'_>) -> HttpBatch {
-    let mut batch =
-        HttpBatch { records: 500, bytes: 1 << 20, age: Duration::from_secs(1), window: 4, in_flight: 16 << 20 };
+/// How rows are put together where nothing else is written or known.
+const BATCH: HttpBatch =
+    HttpBatch { records: 500, bytes: 1 << 20, age: Duration::from_secs(1), window: 4, in_flight: 16 << 20 };
+
+fn batch(section: &Section<'_>, mut batch: HttpBatch) -> HttpBatch {
     let example = "write `batch = { records = 500, bytes = \"1 MiB\", age = \"1 s\" }`";
     if let Some(table) = section.get("batch").and_then(|item| item.section(example)) {
         table.only(&["records", "bytes", "age"], |key, _| {

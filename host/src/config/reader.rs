@@ -201,7 +201,7 @@ impl<'a> Item<'a> {
             Err(problems) => {
                 for problem in problems {
                     let unset = problem.contains("is not set");
-                    let help = "set it before starting, or give a default: `${NAME:-default}`";
+                    let help = "set it before starting, write it into `.env` beside this file, or give a default: `${NAME:-default}`";
                     self.wrong(problem, if unset { help } else { "" });
                 }
                 None

@@ -143,7 +143,8 @@ pub(super) fn expand(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> R
     if problems.is_empty() { Ok((out, found)) } else { Err(problems) }
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether it can be the name of a variable.
+pub(super) fn is_name(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')

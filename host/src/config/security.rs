@@ -1,7 +1,7 @@
 //! What makes a connection secure: whether librdkafka's `security.*`, `sasl.*` and `ssl.*` options fit together.
 
 use super::options::Options;
-use super::reader::{Place, Reader, similar};
+use super::reader::{Place, Reader, Text, similar};
 
 const SASL: &str = "`\"security.protocol\" = \"SASL_SSL\"`, or \"SASL_PLAINTEXT\" where the broker has no TLS";
 
@@ -77,6 +77,20 @@ pub(super) fn check(reader: &Reader<'_>, options: &Options, at: &Place) {
             let help = format!("a client's certificate has both: add `{}`", others[0]);
             reader.error(&given.key, format!("`{name}` without `{}`", others[0]), &[&help]);
         }
+    }
+}
+
+/// Warns of a group that clusters which many share may not allow. PLAIN has keys for names as often as users.
+pub(super) fn check_group(reader: &Reader<'_>, options: &Options, group: &Text) {
+    let value = |name: &str| options.get(name).map(|given| given.value.as_str()).unwrap_or_default();
+    let scram = ["sasl.mechanism", "sasl.mechanisms"].iter().any(|name| value(name).starts_with("SCRAM"))
+        && value("security.protocol").to_ascii_lowercase().starts_with("sasl");
+    let user = value("sasl.username");
+    if scram && !user.is_empty() && !group.value.starts_with(user) {
+        let message = "the group does not begin with the name of the user, `sasl.username`";
+        let help = "clusters that are shared often allow a user only such groups: write for example `group = \"USER-flights\"`; \
+                    where this one does not ask for it, all is well";
+        reader.warn(&group.place, message, &[help]);
     }
 }
 

@@ -1,10 +1,11 @@
 //! The HTTP client, and what statuses mean everywhere.
 
 use super::endpoint::Answer;
-use crate::config::HttpClient as Config;
+use crate::config::{HttpClient as Config, Secret};
 use bytes::Bytes;
-use reqwest::header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, Identity, RequestBuilder, StatusCode, redirect};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::io::Write as _;
@@ -57,6 +58,22 @@ pub(super) fn client(config: &Config) -> Result<Client, String> {
         client = client.identity(identity);
     }
     client.build().map_err(|error| format!("cannot make an HTTP client: {}", causes(&error)))
+}
+
+/// The headers of every request, among them what kind of text its body is.
+///
+/// # Errors
+/// One cannot be sent.
+pub(super) fn headers(kind: &'static str, given: &BTreeMap<String, Secret>) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))]);
+    for (name, value) in given {
+        let wrong =
+            || format!("the header {name:?} cannot be sent: a name is of letters, digits and `-`, a value on one line");
+        let mut text = HeaderValue::from_str(&value.0).map_err(|_| wrong())?;
+        text.set_sensitive(true);
+        headers.insert(HeaderName::try_from(name).map_err(|_| wrong())?, text);
+    }
+    Ok(headers)
 }
 
 /// Compresses a body where that is asked for.

@@ -7,6 +7,16 @@ use std::time::Duration;
 /// A row, as a sink sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
+    /// The topic of its record.
+    pub topic: &'a str,
+    /// The partition of its record.
+    pub partition: i32,
+    /// The offset of its record.
+    pub offset: i64,
+    /// Its number among the rows that modules made of its record, from 0.
+    pub number: u32,
+    /// Its key.
+    pub key: Bytes<'a>,
     /// Its value; null where the chain made it null, or the record was one.
     pub value: Bytes<'a>,
 }

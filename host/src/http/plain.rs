@@ -1,11 +1,11 @@
 //! Any service that takes JSON by POST or PUT: an array, lines, or what a template puts around the rows.
 
-use super::client::{Response, body, client, exchange};
+use super::client::{Response, body, client, exchange, headers};
 use super::endpoint::{Answer, Endpoint, Frame, Row};
 use super::json::{Kind, check, push_line};
 use crate::config::{HttpFormat, HttpSink as Config, RefusedRows};
 use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
 use serde_json::Value;
 
@@ -29,15 +29,6 @@ impl Plain {
     /// A file of certificates cannot be used, or a header cannot be sent.
     pub fn new(config: &Config) -> Result<Self, String> {
         let kind = if config.format == HttpFormat::Lines { "application/x-ndjson" } else { "application/json" };
-        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))]);
-        for (name, value) in &config.headers {
-            let wrong = || {
-                format!("the header {name:?} cannot be sent: a name is of letters, digits and `-`, a value on one line")
-            };
-            let mut text = HeaderValue::from_str(&value.0).map_err(|_| wrong())?;
-            text.set_sensitive(true);
-            headers.insert(HeaderName::try_from(name).map_err(|_| wrong())?, text);
-        }
         let frame = |open: &str, between: &str, close: &str| Frame {
             open: open.into(),
             between: between.into(),
@@ -52,7 +43,7 @@ impl Plain {
             client: client(&config.client)?,
             method: if config.put { Method::PUT } else { Method::POST },
             url: config.url.clone(),
-            headers,
+            headers: headers(kind, &config.headers)?,
             frame,
             lines: config.format == HttpFormat::Lines,
             retry: config.retry.clone(),

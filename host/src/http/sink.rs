@@ -272,14 +272,17 @@ impl<E: Endpoint> Sink for HttpSink<E> {
         _: &[Route],
         refused: &mut Vec<Refusal>,
     ) -> Result<(), SinkError> {
-        for (row, value) in rows.values.iter().enumerate() {
-            let index = row as u32;
+        let mut number = 0;
+        for (row, (value, key)) in rows.values.iter().zip(rows.keys.iter()).enumerate() {
+            let (index, offset) = (row as u32, rows.offsets[row]);
+            number = if row > 0 && rows.offsets[row - 1] == offset { number + 1 } else { 0 };
+            let row = Row { topic: rows.topic, partition: rows.partition, offset, number, key, value };
             let (endpoint, batch) = (&self.endpoint, &self.batch);
             let frame = endpoint.frame();
             let spare = &mut self.spare;
             let gathering =
                 self.gathering.get_or_insert_with(|| Gathering::new(frame, spare.pop().unwrap_or_default()));
-            if let Err(message) = gathering.push(frame, (span, index), |text| endpoint.encode(Row { value }, text)) {
+            if let Err(message) = gathering.push(frame, (span, index), |text| endpoint.encode(row, text)) {
                 refused.push(Refusal { row: index, class: Class::Encode, message });
             }
             if gathering.rows() >= batch.records || gathering.bytes() >= batch.bytes {

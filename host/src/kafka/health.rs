@@ -7,6 +7,9 @@ use crate::metrics;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
+use tls::Tls;
+
+mod tls;
 
 /// How long the cluster is asked, at least and at most, before it counts as unreachable.
 const PROBE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
@@ -32,10 +35,15 @@ pub(super) struct Health {
     brokers: String,
     /// How the client says who it is; no secret.
     credentials: String,
+    tls: Tls,
     unreachable_after: Option<Duration>,
+    /// Whether the cluster has ever answered.
+    answered: bool,
     down: Option<Instant>,
     /// The last failure to connect.
     reason: String,
+    /// Why TLS lets no connection come about, and what to do.
+    refusal: Option<String>,
     verdict: Option<Verdict>,
     said: HashMap<i32, (Instant, u32)>,
 }
@@ -54,9 +62,12 @@ impl Health {
             side,
             brokers: client.brokers.clone(),
             credentials,
+            tls: Tls::of(client),
             unreachable_after: client.unreachable_after,
+            answered: false,
             down: None,
             reason: String::new(),
+            refusal: None,
             verdict: None,
             said: HashMap::new(),
         }
@@ -64,6 +75,7 @@ impl Health {
 
     /// The cluster has answered.
     pub(super) fn up(&mut self) {
+        (self.answered, self.refusal) = (true, None);
         if self.down.take().is_some() {
             tracing::info!(pipeline = self.identity.pipeline, side = self.side, "kafka answers again");
         }
@@ -86,8 +98,14 @@ impl Health {
                 ))
             }
             Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::ClusterAuthorizationFailed => {
+                let group = match code {
+                    Code::GroupAuthorizationFailed => {
+                        ", or name a group that is: often one that begins with the user's name"
+                    }
+                    _ => "",
+                };
                 Verdict::End(format!(
-                    "kafka {side}: {brokers} do not allow it{about}: {text}; grant it to {}, or use other credentials",
+                    "kafka {side}: {brokers} do not allow it{about}: {text}; have it allowed to {}, or use other credentials{group}",
                     self.credentials
                 ))
             }
@@ -95,6 +113,10 @@ impl Health {
                 Verdict::End(format!("kafka {side}: {brokers} refuse the group{about}: {text}"))
             }
             _ if fatal => Verdict::Anew(format!("kafka {side}: {text} ({code})")),
+            // a cluster that has answered may be given new certificates just now
+            Code::AllBrokersDown if let (Some(refusal), false) = (&self.refusal, self.answered) => {
+                Verdict::End(format!("kafka {side}: no connection to {brokers}: {refusal}"))
+            }
             Code::AllBrokersDown => {
                 self.down.get_or_insert_with(Instant::now);
                 return self.say(*code, text, &about);
@@ -102,6 +124,7 @@ impl Health {
             _ => {
                 if matches!(code, Code::BrokerTransportFailure | Code::Resolve | Code::SSL) {
                     self.reason.clone_from(text);
+                    self.refusal = self.tls.refusal(text);
                 }
                 return self.say(*code, text, &about);
             }
@@ -131,7 +154,7 @@ impl Health {
             self.up();
             return Ok(());
         }
-        let reason = match self.reason.as_str() {
+        let reason = match self.refusal.as_deref().unwrap_or(&self.reason) {
             "" => String::new(),
             reason if reason.contains("APIVERSION_QUERY") => format!(": {reason}; is `security.protocol` right?"),
             reason => format!(": {reason}"),

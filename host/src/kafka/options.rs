@@ -100,6 +100,9 @@ pub(super) fn refused(error: KafkaError) -> String {
         KafkaError::ClientConfig(_, reason, name, _) => {
             format!("librdkafka does not take the value of its option `{name}`: {reason}")
         }
+        KafkaError::ClientCreation(reason) if reason.contains("key values mismatch") => {
+            format!("the client's certificate and its key do not belong together: {reason}; name a pair")
+        }
         KafkaError::ClientCreation(reason) => format!("librdkafka refuses its options: {reason}"),
         other => format!("librdkafka refuses its options: {other}"),
     }

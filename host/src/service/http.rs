@@ -2,7 +2,7 @@
 
 use super::{Life, RunError};
 use crate::config::{HttpBatch, Sink as Config};
-use crate::http::{Cloud, HttpSink, Plain};
+use crate::http::{Answer, Cloud, HttpSink, Plain, Sql};
 use crate::metrics::HttpMetrics;
 use crate::sink::{Sink, SinkError};
 use crate::wake::Wake;
@@ -41,6 +41,7 @@ pub(super) struct Http {
 enum Shared {
     Plain(Arc<Plain>),
     Cloud(Arc<Cloud>),
+    Sql(Arc<Sql>),
 }
 
 impl Http {
@@ -55,9 +56,30 @@ impl Http {
             Config::FeaturebaseCloud(config) => {
                 (Shared::Cloud(Arc::new(Cloud::new(config).map_err(wrong)?)), config.batch)
             }
+            Config::Featurebase(config) => {
+                let sql = Sql::new(config).map_err(wrong)?;
+                connect(&sql, &requests.handle()?)?;
+                (Shared::Sql(Arc::new(sql)), config.batch)
+            }
             Config::Kafka(_) | Config::Stdout => return Ok(None),
         };
         Ok(Some(Self { runtime: requests.handle()?, endpoint, batch }))
+    }
+}
+
+/// Looks at the table before the first record is read. A server that is not there now is looked at with the first rows.
+fn connect(sql: &Sql, runtime: &Handle) -> Result<(), RunError> {
+    match runtime.block_on(sql.connect()) {
+        Ok(()) => Ok(()),
+        Err(Answer::Again { message, .. }) => {
+            tracing::warn!(
+                error = message,
+                "the table cannot be looked at; it will be, before the first rows are sent"
+            );
+            Ok(())
+        }
+        Err(Answer::Fatal(message) | Answer::RefusedWhole(message)) => Err(RunError::Failed(message)),
+        Err(Answer::Taken | Answer::Refused(_)) => Ok(()),
     }
 }
 
@@ -71,6 +93,7 @@ impl Life {
         Ok(match &http.endpoint {
             Shared::Plain(endpoint) => Box::new(HttpSink::new(endpoint.clone(), batch, runtime, metrics, seed, wake)),
             Shared::Cloud(endpoint) => Box::new(HttpSink::new(endpoint.clone(), batch, runtime, metrics, seed, wake)),
+            Shared::Sql(endpoint) => Box::new(HttpSink::new(endpoint.clone(), batch, runtime, metrics, seed, wake)),
         })
     }
 }

@@ -50,7 +50,7 @@ fn done(broker: &Broker, group: &str, from: &str) -> Result<()> {
 }
 
 /// The host ends with 1, soon, and says all of this; and never that.
-fn ends(mut host: Host, soon: Duration, says: &[&str], never: &str) -> Result<()> {
+pub(super) fn ends(mut host: Host, soon: Duration, says: &[&str], never: &str) -> Result<()> {
     let start = Instant::now();
     let code = host.wait(soon)?.code();
     println!("ended after {:?}", start.elapsed());

@@ -29,7 +29,7 @@ fn every_key_is_read() {
     assert_eq!(source.client.brokers, "kafka-1:9092,kafka-2:9092");
     assert_eq!(source.client.unreachable_after, Some(Duration::from_secs(120)));
     assert_eq!(source.topics, Topics::List(vec!["flights".to_owned(), "flights.late".to_owned()]));
-    assert_eq!((source.group.as_str(), source.static_membership), ("edgemill-flights", true));
+    assert_eq!((source.group.as_str(), source.static_membership), ("ann-flights", true));
     assert_eq!(source.start, Start::Offsets([(0, 1200), (1, 0)].into()));
     assert_eq!(source.fetch_ahead, 16 << 20);
     assert_eq!(source.stalled_after, Some(Duration::from_secs(120)));
@@ -190,4 +190,49 @@ tls = {{ ca = "collector", certificate = "collector", key = "collector" }}
     assert_eq!(sink.batch, batch);
     assert_eq!(sink.client.timeout, Duration::from_secs(5));
     assert!(sink.client.gzip && sink.client.ca.is_some() && sink.client.identity.is_some());
+}
+
+const TABLE: &str = "[pipelines.a.source]\nbrokers = \"b:9092\"\ntopics = [\"t\"]\ngroup = \"edgemill-a\"\n\
+                     [pipelines.a.dead-letter]\ntopic = \"dead\"\n[pipelines.a.sink]\ntype = \"featurebase\"\n\
+                     url = \"http://localhost:10101/\"\ntable = \"flights\"\n";
+
+fn table(more: &str) -> Featurebase {
+    let Sink::Featurebase(sink) = good(&format!("{TABLE}{more}")).pipelines.remove(0).sink else {
+        panic!("another sink")
+    };
+    sink
+}
+
+#[test]
+fn a_table_has_columns_and_an_id_of_parts() {
+    let sink = table("columns = { a = \"int\", b = { type = \"decimal(2)\", from = \"$.x.y\", required = true } }");
+    assert_eq!((sink.url.as_str(), sink.create_table), ("http://localhost:10101", false));
+    assert_eq!((sink.batch.records, sink.batch.bytes, sink.batch.window), (10_000, 4 << 20, 1));
+    assert_eq!(sink.id, Id::default());
+    assert_eq!(sink.tombstones, Tombstones::Refuse);
+    let column = |name: &str, from: &[&str], kind, required| SqlColumn {
+        name: name.to_owned(),
+        from: from.iter().map(|key| (*key).to_owned()).collect(),
+        kind,
+        required,
+    };
+    let int = ColumnType::Int { min: None, max: None };
+    assert_eq!(sink.columns, [column("a", &["a"], int, false), column("b", &["x", "y"], ColumnType::Decimal(2), true)]);
+
+    let more = "id = { template = \"{key}\", type = \"id\" }\ntombstones = \"delete\"\nbatch = { age = \"2 s\" }\n\
+                [pipelines.a.sink.columns]\nat = { type = \"timestamp\", unit = \"us\", from = [\"a.b\", \"c\"] }\n\
+                n = { type = \"int\", min = -5, max = 5 }";
+    let sink = table(more);
+    assert_eq!(sink.id, Id { parts: vec![Part::Key], number: true });
+    assert_eq!(sink.tombstones, Tombstones::Delete(vec![Part::Key]));
+    assert_eq!((sink.batch.records, sink.batch.age), (1000, Duration::from_secs(2)));
+    assert_eq!(sink.columns[0], column("at", &["a.b", "c"], ColumnType::Timestamp(Some(Unit::Us)), false));
+    assert_eq!(sink.columns[1].kind, ColumnType::Int { min: Some(-5), max: Some(5) });
+
+    let field = |path: &[&str]| Part::Field(path.iter().map(|key| (*key).to_owned()).collect());
+    let sink =
+        table("id = \"{$.topic}/{x.y}-{row}\"\ntombstones = { delete = \"{key}\" }\ncolumns = { a = \"idset\" }");
+    let text = |text: &str| Part::Text(text.to_owned());
+    assert_eq!(sink.id.parts, [field(&["topic"]), text("/"), field(&["x", "y"]), text("-"), Part::Row]);
+    assert_eq!(sink.tombstones, Tombstones::Delete(vec![Part::Key]));
 }

@@ -1,0 +1,122 @@
+//! A FeatureBase server's `POST /sql`: a table's rows by `BULK INSERT`, all of a request or none.
+//!
+//! A body is the statement, with a line of JSON for each row: `["id",value,…]`. The server tells what went wrong in the
+//! answer's text, and of one row only: [`RefusedWhole`](Answer::RefusedWhole). What it would take and spoil without a
+//! word (docs/decisions/0021) is refused before, row by row.
+
+mod answer;
+mod row;
+mod steps;
+mod table;
+mod value;
+
+use super::client::{client, exchange, headers};
+use super::endpoint::{Answer, Endpoint, Frame, Row};
+use crate::config::Featurebase as Config;
+use bytes::Bytes;
+use reqwest::Client;
+use reqwest::header::HeaderMap;
+use row::Rows;
+use std::time::Duration;
+use table::{Range, Table};
+use tokio::sync::OnceCell;
+
+/// Rows that one statement deletes: the server takes more than twice as long for twice as many.
+const DELETED: usize = 1000;
+
+/// How long the table may take to be looked at, or made.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// See the module.
+pub struct Sql {
+    client: Client,
+    url: String,
+    headers: HeaderMap,
+    look: Duration,
+    frame: Frame,
+    table: Table,
+    rows: Rows,
+    /// What the table's columns take, once it was looked at.
+    ranges: OnceCell<Vec<Range>>,
+}
+
+impl Sql {
+    /// Makes one for all workers of a pipeline. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// A file of certificates cannot be used, or a header cannot be sent.
+    pub fn new(config: &Config) -> Result<Self, String> {
+        let table = Table::new(config);
+        Ok(Self {
+            client: client(&config.client)?,
+            url: format!("{}/sql", config.url),
+            headers: headers("text/plain", &config.headers)?,
+            look: config.client.timeout.min(LOOK),
+            frame: table.frame(config.batch.records),
+            table,
+            rows: Rows::new(config),
+            ranges: OnceCell::new(),
+        })
+    }
+
+    /// Makes the table where that is configured, and compares its columns with those that are configured, once.
+    ///
+    /// # Errors
+    /// [`Answer::Fatal`] where a person must correct something, [`Answer::Again`] where it is not known.
+    pub async fn connect(&self) -> Result<(), Answer> {
+        let look = || async {
+            if let Some(statement) = self.table.create() {
+                let made = self.look(statement).await?;
+                answer::outcome(&made, &self.url).map_err(|answer| self.table.cannot_be_made(answer))?;
+            }
+            let told = self.look(self.table.show()).await?;
+            self.table.compare(&told, &self.url)
+        };
+        self.ranges.get_or_try_init(look).await.map(|_| ())
+    }
+
+    async fn look(&self, statement: String) -> Result<Vec<u8>, Answer> {
+        let request = self.client.post(&self.url).headers(self.headers.clone()).timeout(self.look);
+        let response = exchange(request.body(statement)).await?;
+        answer::body(response, &self.url)
+    }
+
+    async fn execute(&self, statement: Bytes) -> Result<(), Answer> {
+        let request = self.client.post(&self.url).headers(self.headers.clone()).body(statement);
+        let told = answer::body(exchange(request).await?, &self.url)?;
+        answer::outcome(&told, &self.url)
+    }
+
+    async fn try_send(&self, body: Bytes) -> Result<(), Answer> {
+        self.connect().await?;
+        let lines = body.len() - self.frame.close.len();
+        let Some(steps) = self.rows.steps(&body[self.frame.open.len()..lines]) else {
+            return self.execute(body).await;
+        };
+        // each may be done twice where a later one fails: in this order, that ends the same
+        for step in steps {
+            for ids in step.deletes.chunks(DELETED) {
+                self.execute(self.table.delete(ids).into()).await?;
+            }
+            if !step.rows.is_empty() {
+                let lines = step.rows.join(&self.frame.between[..]);
+                self.execute([&self.frame.open[..], &lines, &self.frame.close].concat().into()).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Endpoint for Sql {
+    fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    fn encode(&self, row: Row<'_>, text: &mut Vec<u8>) -> Result<(), String> {
+        self.rows.push(row, self.ranges.get().map_or(&[], Vec::as_slice), text)
+    }
+
+    async fn send(&self, body: Bytes, _: usize) -> Answer {
+        self.try_send(body).await.err().unwrap_or(Answer::Taken)
+    }
+}
