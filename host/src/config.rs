@@ -31,7 +31,7 @@ mod tests;
 mod units;
 
 pub use file::default_state;
-pub use http::{FeaturebaseCloud, HttpBatch, HttpClient, HttpFormat, HttpSink, RefusedRows, Secret};
+pub use http::{FeaturebaseCloud, HttpBatch, HttpClient, HttpFormat, HttpSink, LateErrors, RefusedRows, Secret};
 pub use machine::Machine;
 pub use reader::similar;
 pub use report::{Problem, Report, Severity};

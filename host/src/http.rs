@@ -7,12 +7,16 @@ mod client;
 mod cloud;
 mod endpoint;
 mod json;
+mod late;
 mod plain;
 mod request;
 mod sink;
+#[cfg(test)]
+mod tests;
 mod token;
 
 pub use cloud::Cloud;
 pub use endpoint::{Answer, Endpoint, Frame, Row};
+pub use late::follow as follow_late_errors;
 pub use plain::Plain;
 pub use sink::HttpSink;

@@ -72,6 +72,9 @@ struct State {
     /// Requests by what was answered.
     answers: BTreeMap<String, u32>,
     largest: usize,
+    /// What is answered to who asks for late errors, and how often somebody did.
+    later: (u16, String),
+    asked_later: u32,
 }
 
 /// The stand-in. It ends with its owner.
@@ -132,6 +135,23 @@ impl Featurebase {
     #[must_use]
     pub fn plain_url(&self) -> String {
         format!("http://{}/plain", self.address)
+    }
+
+    /// Where late errors are listed.
+    #[must_use]
+    pub fn late_errors_url(&self) -> String {
+        format!("{}/errors", self.endpoint())
+    }
+
+    /// Answers this to who asks for late errors from here on.
+    pub fn says_later(&self, status: u16, body: &str) {
+        self.state().later = (status, body.to_owned());
+    }
+
+    /// How often somebody asked for late errors.
+    #[must_use]
+    pub fn asked_later(&self) -> u32 {
+        self.state().asked_later
     }
 
     /// What it has, by id.
@@ -250,6 +270,11 @@ fn answer(request: &Request, state: &Mutex<State>) -> Option<Told> {
     if path == "/login" {
         return Some(state.login(&request.body));
     }
+    if path == "/v2/sinks/flights/errors" {
+        state.asked_later += 1;
+        let (status, body) = state.later.clone();
+        return Some(if state.knows(request) { (status, "", body) } else { (401, "", String::new()) });
+    }
     let way = state.way();
     let told = match way {
         Some(Way::Unauthorized) => Some((401, "", String::new())),
@@ -295,14 +320,19 @@ impl State {
         (200, "", json!({ "AuthenticationResult": { "IdToken": token, "ExpiresIn": lasts.as_secs_f64() } }).to_string())
     }
 
+    /// Whether a request shows a token that has not ended.
+    fn knows(&self, request: &Request) -> bool {
+        let shown = request.headers.get("authorization").map_or("", String::as_str);
+        let known = |(token, until): &(String, Instant)| {
+            shown.strip_prefix("Bearer ") == Some(token) && Instant::now() < *until
+        };
+        self.tokens.iter().any(known)
+    }
+
     fn take(&mut self, request: &Request, path: &str) -> Told {
         match path {
             "/v2/sinks/flights" => {
-                let shown = request.headers.get("authorization").map_or("", String::as_str);
-                let known = |(token, until): &(String, Instant)| {
-                    shown.strip_prefix("Bearer ") == Some(token) && Instant::now() < *until
-                };
-                if !self.tokens.iter().any(known) {
+                if !self.knows(request) {
                     return (401, "", json!({ "message": "Unauthorized" }).to_string());
                 }
                 self.take_cloud(&request.body)

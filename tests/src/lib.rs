@@ -32,6 +32,7 @@ pub mod program;
 pub mod proxy;
 pub mod records;
 pub mod swap;
+pub mod tls;
 mod topics;
 pub mod wait;
 

@@ -7,6 +7,7 @@ mod scenarios {
     mod breaker;
     mod cloud;
     mod cluster;
+    mod connect;
     mod corked;
     mod fire;
     mod flights;
@@ -15,6 +16,7 @@ mod scenarios {
     mod hostile;
     mod kafka_errors;
     mod kill;
+    mod late;
     mod load;
     mod once;
     mod pipeline;
@@ -28,4 +30,5 @@ mod scenarios {
     mod stalled;
     mod start;
     mod swap;
+    mod tls;
 }

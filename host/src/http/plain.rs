@@ -1,9 +1,10 @@
 //! Any service that takes JSON by POST or PUT: an array, lines, or what a template puts around the rows.
 
 use super::client::{Response, body, client, exchange};
-use super::endpoint::{Answer, Endpoint, Frame, Row};
+use super::endpoint::{Answer, Endpoint, Frame, PART, Row};
 use super::json::{Kind, check, push_line};
 use crate::config::{HttpFormat, HttpSink as Config, RefusedRows};
+use crate::finding::Finding;
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method};
@@ -100,6 +101,27 @@ impl Endpoint for Plain {
             Ok(response) => self.judge(&response, rows),
             Err(answer) => answer,
         }
+    }
+
+    /// Asks what the address can do, which changes nothing there (RFC 9110, 9.2.1 and 9.3.7). Services that do not know the
+    /// question answer it with 4xx: so only an answer is wanted, not a good one.
+    async fn probe(&self) -> Vec<Finding> {
+        let request = self.client.request(Method::OPTIONS, &self.url).headers(self.headers.clone());
+        let finding = match exchange(request).await {
+            Err(answer) => Finding::bad(PART, &self.url, answer.reason()),
+            Ok(response) if matches!(response.status.as_u16(), 502..=504) => {
+                Finding::bad(PART, &self.url, format!("{}; is the service behind it up?", response.shown()))
+            }
+            Ok(response) => Finding::good(
+                PART,
+                &self.url,
+                format!(
+                    "the server is reached, and answers OPTIONS with {}; whether it takes rows only rows can tell",
+                    response.status
+                ),
+            ),
+        };
+        vec![finding]
     }
 }
 

@@ -1,0 +1,52 @@
+//! What to do about brokers that cannot be reached, by librdkafka's words for why.
+
+/// Words of librdkafka 2.12 and of OpenSSL, and what to do; the first that is found counts.
+const REMEDIES: [(&str, &str); 11] = [
+    (
+        "PLAINTEXT broker listener",
+        "that port has no TLS: write another port, or a `security.protocol` without SSL: PLAINTEXT or SASL_PLAINTEXT",
+    ),
+    (
+        "SSL broker listener",
+        "that port has TLS: write `\"security.protocol\" = \"SSL\"` or `\"SASL_SSL\"`, or another port",
+    ),
+    (
+        "hostname mismatch",
+        "the brokers' certificate is for another name: write the name that it is for in `brokers`, or \
+         `\"ssl.endpoint.identification.algorithm\" = \"none\"`",
+    ),
+    ("certificate verify failed", CA),
+    ("could not be verified", CA),
+    ("certificate required", IDENTITY),
+    ("handshake failure", IDENTITY),
+    ("unknown ca", "the brokers do not know the authority of the client's certificate: use another certificate"),
+    ("APIVERSION_QUERY", "is `security.protocol` right? That port may have TLS or SASL, or be none of Kafka's"),
+    ("Connection refused", "nobody listens there: correct `brokers`, or start them"),
+    ("Failed to resolve", "correct the host's name in `brokers`"),
+];
+
+const CA: &str = "name the file of the authority that signed the brokers' certificate as `ssl.ca.location`";
+const IDENTITY: &str = "the brokers may want a client's certificate: `ssl.certificate.location` and `ssl.key.location`";
+
+/// What to do; none where the words say nothing.
+pub(super) fn remedy(reason: &str) -> Option<&'static str> {
+    let found = |(words, _): &&(&str, &str)| reason.to_ascii_lowercase().contains(&words.to_ascii_lowercase());
+    REMEDIES.iter().find(found).map(|(_, remedy)| *remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_names_the_option_to_correct() {
+        let of = |reason: &str| remedy(reason).unwrap_or_default();
+        let refused = "Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)";
+        assert!(of(refused).contains("nobody listens"));
+        let plain = "SSL handshake failed: Disconnected: connecting to a PLAINTEXT broker listener? (after 3ms)";
+        assert!(of(plain).contains("no TLS"));
+        let untrusted = "SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: broker certificate could not be verified";
+        assert!(of(untrusted).contains("ssl.ca.location"));
+        assert_eq!(remedy("something else"), None);
+    }
+}
