@@ -68,48 +68,46 @@ impl Cloud {
 
     /// The login, and whether more can be asked with it.
     async fn probe_login(&self) -> Result<Finding, Finding> {
-        let about = format!("login at {}", self.session.url());
+        let about = "login";
         match self.session.token(None).await {
-            Ok(_) => Ok(Finding::good(PART, about, format!("it gives {} a token", self.session.username()))),
+            Ok(_) => {
+                let what = format!("{} gives {} a token", self.session.url(), self.session.username());
+                Ok(Finding::good(PART, about, what))
+            }
             Err(answer) => Err(Finding::bad(PART, about, answer.reason())),
         }
     }
 
     /// Sends a request without rows: what it answers with 400 is a complaint about that.
     async fn probe_endpoint(&self) -> Finding {
-        let about = format!("endpoint {}", self.endpoint);
+        let about = "endpoint";
         let empty = Bytes::from([&self.frame.open[..], &self.frame.close].concat());
         let response = match self.post(empty).await {
             Ok(response) => response,
             Err(answer) => return Finding::bad(PART, about, answer.reason()),
         };
-        let status = response.status;
-        match status.as_u16() {
-            401 => {
-                let why = format!(
-                    "{}; this user's token is not taken here: correct `endpoint`, or grant the right to it",
-                    response.shown()
-                );
-                Finding::bad(PART, about, why)
+        let (url, shown) = (&self.endpoint, response.shown());
+        match response.verdict(url) {
+            _ if response.status.as_u16() == 401 => {
+                let remedy = "this user's token is not taken there: correct `endpoint`, or grant the right to it";
+                Finding::bad(PART, about, format!("{url}: {shown}; {remedy}"))
             }
-            _ => match response.verdict(&self.endpoint) {
-                Some(Answer::Again { slower: true, .. }) | None => Finding::good(
-                    PART,
-                    about,
-                    format!("it takes the token, and answers a request without rows with {status}"),
-                ),
-                Some(answer) => Finding::bad(PART, about, answer.reason()),
-            },
+            Some(Answer::Again { slower: true, .. }) | None => {
+                let what =
+                    format!("{url} takes the token, and answers a request without rows with {}", response.status);
+                Finding::good(PART, about, what)
+            }
+            Some(answer) => Finding::bad(PART, about, answer.reason()),
         }
     }
 
     async fn probe_late_errors(&self, url: &str) -> Finding {
-        let about = format!("late errors at {url}");
+        let about = "late errors";
         match self.late_errors().await {
             Ok(response) if response.status.is_success() => {
-                Finding::good(PART, about, format!("answered with {}", response.status))
+                Finding::good(PART, about, format!("{url} answers with {}", response.status))
             }
-            Ok(response) => Finding::bad(PART, about, format!("{}; correct `late_errors`", response.shown())),
+            Ok(response) => Finding::bad(PART, about, format!("{url}: {}; correct `late_errors`", response.shown())),
             Err(why) => Finding::bad(PART, about, why),
         }
     }

@@ -107,19 +107,16 @@ impl Endpoint for Plain {
     /// question answer it with 4xx: so only an answer is wanted, not a good one.
     async fn probe(&self) -> Vec<Finding> {
         let request = self.client.request(Method::OPTIONS, &self.url).headers(self.headers.clone());
+        let (about, url) = ("server", &self.url);
         let finding = match exchange(request).await {
-            Err(answer) => Finding::bad(PART, &self.url, answer.reason()),
+            Err(answer) => Finding::bad(PART, about, answer.reason()),
             Ok(response) if matches!(response.status.as_u16(), 502..=504) => {
-                Finding::bad(PART, &self.url, format!("{}; is the service behind it up?", response.shown()))
+                Finding::bad(PART, about, format!("{url}: {}; is the service behind it up?", response.shown()))
             }
-            Ok(response) => Finding::good(
-                PART,
-                &self.url,
-                format!(
-                    "the server is reached, and answers OPTIONS with {}; whether it takes rows only rows can tell",
-                    response.status
-                ),
-            ),
+            Ok(response) => {
+                let what = format!("{url} is reached, and answers OPTIONS with {}", response.status);
+                Finding::good(PART, about, format!("{what}; whether it takes rows only rows can tell"))
+            }
         };
         vec![finding]
     }

@@ -98,6 +98,11 @@ impl Health {
         }
     }
 
+    /// Who refuses: a probe's line names them already.
+    fn subject(&self) -> &str {
+        if self.is_probe() { "they" } else { &self.brokers }
+    }
+
     /// What a person's messages begin with.
     fn prefix(&self) -> String {
         if self.is_probe() { String::new() } else { format!("kafka {}: ", self.side) }
@@ -117,7 +122,7 @@ impl Health {
             return;
         }
         self.count(*code);
-        let (prefix, brokers) = (self.prefix(), &self.brokers);
+        let (prefix, brokers) = (self.prefix(), self.subject());
         let about = if about.is_empty() { String::new() } else { format!(" ({about})") };
         let verdict = match code {
             Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism => {
@@ -174,7 +179,7 @@ impl Health {
         }
         let (prefix, brokers, why) = (self.prefix(), &self.brokers, self.why());
         if self.is_probe() {
-            return Err(Verdict::End(format!("none of the brokers {brokers} could be reached{why}")));
+            return Err(Verdict::End(format!("none of them could be reached{why}")));
         }
         let seconds = down.elapsed().as_secs();
         let message = format!(

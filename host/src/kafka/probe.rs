@@ -156,7 +156,7 @@ impl Probe<'_> {
                 self.good(about.to_owned(), what);
                 Ok(())
             }
-            Err(Failed::Refused(error)) => Err(error.text),
+            Err(Failed::Refused(error)) => Err(told(&error)),
             Err(Failed::Over(why)) => Err(why),
         }
     }
@@ -196,7 +196,7 @@ impl Probe<'_> {
                         "it does not exist: create it, or correct its name".to_owned()
                     }
                     Code::TopicAuthorizationFailed => self.denied(to.right(), &about),
-                    _ => error.text,
+                    _ => told(&error),
                 };
                 self.bad(about, why);
                 return Ok(Vec::new());
@@ -238,7 +238,7 @@ impl Probe<'_> {
                 SeenGroup { members: 0, rights: Rights::default() }
             }
             Err(Failed::Refused(error)) => {
-                self.bad(about, error.text);
+                self.bad(about, told(&error));
                 return Ok(true);
             }
         };
@@ -316,27 +316,56 @@ impl Probe<'_> {
         format!("no answer within {} s{}", self.limit.as_secs(), self.session.health.why())
     }
 
-    /// Asks, and waits for the answer.
+    /// Asks, and waits for the answer; once more where the cluster is about to know it.
     fn ask<T>(
         &mut self,
-        ask: impl FnOnce(&Handle, Duration, &Queue),
+        ask: impl Fn(&Handle, Duration, &Queue),
         read: impl Fn(Said) -> Option<Result<T, Error>>,
     ) -> Result<T, Failed> {
-        let queue = self.session.handle.queue();
-        let left = self.deadline.saturating_duration_since(Instant::now()).max(TICK);
-        ask(&self.session.handle, left, &queue);
         loop {
-            if let Some(answer) = queue.poll(TICK).and_then(|event| read(event.read())) {
-                return answer.map_err(|error| match error.code {
-                    Code::OperationTimedOut | Code::RequestTimedOut => Failed::Over(self.silent()),
-                    _ => Failed::Refused(error),
-                });
-            }
-            self.session.serve(Duration::ZERO).map_err(|verdict| Failed::Over(verdict.reason()))?;
-            if Instant::now() >= self.deadline + TICK {
-                return Err(Failed::Over(self.silent()));
+            let queue = self.session.handle.queue();
+            let left = self.deadline.saturating_duration_since(Instant::now()).max(TICK);
+            ask(&self.session.handle, left, &queue);
+            let answer = loop {
+                if let Some(answer) = queue.poll(TICK).and_then(|event| read(event.read())) {
+                    break answer;
+                }
+                self.session.serve(Duration::ZERO).map_err(|verdict| Failed::Over(verdict.reason()))?;
+                if Instant::now() >= self.deadline + TICK {
+                    return Err(Failed::Over(self.silent()));
+                }
+            };
+            match answer {
+                Ok(answer) => return Ok(answer),
+                Err(error) if matches!(error.code, Code::OperationTimedOut | Code::RequestTimedOut) => {
+                    return Err(Failed::Over(self.silent()));
+                }
+                Err(error) if is_passing(error.code) && Instant::now() < self.deadline => {
+                    self.session.serve(4 * TICK).map_err(|verdict| Failed::Over(verdict.reason()))?;
+                }
+                Err(error) => return Err(Failed::Refused(error)),
             }
         }
+    }
+}
+
+/// Whether a coordinator or a leader is about to be there: the first question about a group makes a new cluster look for one.
+fn is_passing(code: Code) -> bool {
+    matches!(
+        code,
+        Code::CoordinatorLoadInProgress
+            | Code::CoordinatorNotAvailable
+            | Code::NotCoordinator
+            | Code::LeaderNotAvailable
+    )
+}
+
+/// An error's text; some have none of their own.
+fn told(error: &Error) -> String {
+    match error.text.trim_end_matches([':', ' ']) {
+        "" => error.code.to_string(),
+        text if text.len() < error.text.len() => format!("{text}: {}", error.code),
+        text => text.to_owned(),
     }
 }
 

@@ -68,6 +68,13 @@ impl Case {
     }
 }
 
+/// Tries the connections of a host's configuration.
+fn check(host: &Host) -> Result<(Option<i32>, String)> {
+    let config = host.folder().join("edgemill.toml");
+    let ended = program::run(["check", "-c", &config.to_string_lossy(), "--connect"], b"")?;
+    Ok((ended.code, format!("{}{}", String::from_utf8_lossy(&ended.out), ended.err)))
+}
+
 #[test]
 fn a_server_that_wants_the_clients_certificate_gets_rows_from_it_and_from_nobody_else() -> Result<()> {
     let (broker, service) = (Broker::shared(), Featurebase::start(Faults::default())?);
@@ -98,27 +105,30 @@ fn a_server_that_wants_the_clients_certificate_gets_rows_from_it_and_from_nobody
         ),
         ("another authority", url("https", &front.address()), &files.tls("others", Some("client")), "as `tls.ca`"),
         ("another name", url("https", &elsewhere.address()), &client, "the certificate is for another name"),
-        ("no TLS there", url("https", &behind), &client, "that port has no TLS: write `http://`"),
     ];
     for (what, url, tls, remedy) in &bad {
         let mut host = case.host(&unique("bad"), url, tls).spawn()?;
         let status = host.wait(PATIENCE)?;
         ensure!(status.code() == Some(1), "{what}: {status}\n{}", host.log());
         ensure!(host.log().contains(remedy), "{what}: no {remedy:?} in\n{}", host.log());
-        let config = host.folder().join("edgemill.toml");
-        let checked = program::run(["check", "-c", &config.to_string_lossy(), "--connect"], b"")?;
-        let out = String::from_utf8_lossy(&checked.out).into_owned();
-        ensure!(checked.code == Some(1) && out.contains(remedy), "{what}: {out}{}", checked.err);
+        let (code, out) = check(&host)?;
+        ensure!(code == Some(1) && out.contains(remedy), "{what}: {out}");
     }
+    // who hangs up may be about to start: it is tried again, with a hint
+    let remedy = "is that port one of TLS?";
+    let host = case.host(&unique("bad"), &url("https", &behind), &client).spawn()?;
+    host.logs(remedy)?;
+    let (code, out) = check(&host)?;
+    ensure!(code == Some(1) && out.contains(remedy), "{out}");
+    drop(host);
     ensure!(service.is_empty(), "rows came past the certificates");
 
     let group = unique("good");
     let mut host = case.host(&group, &url("https", &front.address()), &client).start()?;
     wait_for("all is committed", PATIENCE, || Ok((broker.lag(&group, &case.from)? == 0).then_some(())))?;
     ensure!(service.len() == 100 && broker.consume(&case.letters)?.is_empty());
-    let config = host.folder().join("edgemill.toml");
-    let checked = program::run(["check", "-c", &config.to_string_lossy(), "--connect"], b"")?;
-    ensure!(checked.code == Some(0), "{}{}", String::from_utf8_lossy(&checked.out), checked.err);
+    let (code, out) = check(&host)?;
+    ensure!(code == Some(0), "{out}");
     ensure!(host.stop()?.success());
     Ok(())
 }

@@ -13,6 +13,7 @@ const IDENTITY: &str =
     "the server wants a client's certificate that it knows: set, or correct, `tls.certificate` and `tls.key`";
 const PLAIN: &str = "that port has no TLS: write `http://`, or another port";
 const TLS: &str = "is that port one of HTTP? Where it has TLS, write `https://`";
+const HUNG_UP: &str = "is that port one of TLS? Where it has none, write `http://`";
 const NOBODY: &str = "nobody listens there: correct the address, or start the server";
 
 /// What a failed request means. A certificate that is not trusted, or is missing, stays so until a person comes; one whose time is over
@@ -52,6 +53,7 @@ fn of_tls(error: &Tls) -> (Option<&'static str>, bool) {
             | Alert::CertificateUnknown
             | Alert::UnknownCA
             | Alert::AccessDenied
+            | Alert::DecryptError
             | Alert::HandshakeFailure,
         ) => (Some(IDENTITY), true),
         Tls::InvalidMessage(_) => (Some(PLAIN), true),
@@ -63,8 +65,10 @@ fn of_others(error: &reqwest::Error) -> Option<&'static str> {
     if find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
         return Some(NOBODY);
     }
-    // hyper's own words for bytes that are no answer
-    causes(error).contains("invalid HTTP version parsed").then_some(TLS)
+    // tokio-rustls's and hyper's own words for a server that hangs up on TLS, and for bytes that are no answer
+    let known = [("tls handshake eof", HUNG_UP), ("invalid HTTP version parsed", TLS)];
+    let causes = causes(error);
+    known.iter().find(|(words, _)| causes.contains(words)).map(|(_, remedy)| *remedy)
 }
 
 /// The first cause of a type. What an `io::Error` wraps is no source of its own, and is looked into.

@@ -1,7 +1,7 @@
 //! What to do about brokers that cannot be reached, by librdkafka's words for why.
 
 /// Words of librdkafka 2.12 and of OpenSSL, and what to do; the first that is found counts.
-const REMEDIES: [(&str, &str); 11] = [
+const REMEDIES: [(&str, &str); 12] = [
     (
         "PLAINTEXT broker listener",
         "that port has no TLS: write another port, or a `security.protocol` without SSL: PLAINTEXT or SASL_PLAINTEXT",
@@ -20,11 +20,13 @@ const REMEDIES: [(&str, &str); 11] = [
     ("certificate required", IDENTITY),
     ("handshake failure", IDENTITY),
     ("unknown ca", "the brokers do not know the authority of the client's certificate: use another certificate"),
-    ("APIVERSION_QUERY", "is `security.protocol` right? That port may have TLS or SASL, or be none of Kafka's"),
+    ("APIVERSION_QUERY", PROTOCOL),
     ("Connection refused", "nobody listens there: correct `brokers`, or start them"),
+    ("connection closed by peer", PROTOCOL),
     ("Failed to resolve", "correct the host's name in `brokers`"),
 ];
 
+const PROTOCOL: &str = "is `security.protocol` right? That port may have TLS or SASL, or be none of Kafka's";
 const CA: &str = "name the file of the authority that signed the brokers' certificate as `ssl.ca.location`";
 const IDENTITY: &str = "the brokers may want a client's certificate: `ssl.certificate.location` and `ssl.key.location`";
 
