@@ -1,6 +1,7 @@
 //! The admin port: metrics for Prometheus, health, readiness, the status as JSON, and a way to resume what waits.
 
 use crate::modules::plans::Plans;
+use crate::sink::late::LateErrors;
 use crate::worker::handover::Handover;
 use crate::worker::status::{Held, LaneStatus, State, StatusBoard, WorkerStatus};
 use axum::extract::State as Shared;
@@ -29,6 +30,8 @@ pub struct PipelineView {
     pub workers: Vec<StatusBoard>,
     /// What they are told, in the same order.
     pub handovers: Vec<Arc<Handover>>,
+    /// What its destination says later of rows that it had taken, where it is asked.
+    pub late_errors: Option<LateErrors>,
 }
 
 /// What the admin port shows.
@@ -150,6 +153,9 @@ fn pipeline(view: &PipelineView) -> Value {
         "rows": workers.iter().map(|worker| worker.rows).sum::<u64>(),
         "failed": workers.iter().map(|worker| worker.failed).sum::<u64>(),
         "lag": lag(&workers),
+        "late_errors": view.late_errors.as_ref().map(LateErrors::read).map(|late| {
+            json!({"errors": late.errors, "last": late.last, "unread": late.unread})
+        }),
         "workers": workers.iter().map(worker).collect::<Vec<_>>(),
     })
 }

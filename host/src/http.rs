@@ -7,14 +7,18 @@ mod client;
 mod cloud;
 mod endpoint;
 mod json;
+mod late;
 mod plain;
 mod request;
 mod sink;
 mod sql;
+#[cfg(test)]
+mod tests;
 mod token;
 
 pub use cloud::Cloud;
 pub use endpoint::{Answer, Endpoint, Frame, Row};
+pub use late::follow as follow_late_errors;
 pub use plain::Plain;
 pub use sink::HttpSink;
 pub use sql::Sql;

@@ -6,6 +6,7 @@ mod health;
 pub mod mock;
 pub mod offsets;
 mod options;
+pub mod probe;
 pub mod range;
 mod raw;
 mod session;
@@ -27,4 +28,11 @@ pub struct Identity {
     pub host: String,
     /// Counts the host's workers of the pipeline.
     pub worker: usize,
+}
+
+impl Identity {
+    /// The id under which a worker delivers in transactions.
+    pub fn transactional_id(&self, group: &str) -> String {
+        format!("{group}-{}-{}", self.host, self.worker)
+    }
 }

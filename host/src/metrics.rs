@@ -25,6 +25,7 @@ const KAFKA_ERRORS: &str = "edgemill_kafka_errors_total";
 const HTTP_REQUESTS: &str = "edgemill_http_requests_total";
 const HTTP_RETRIES: &str = "edgemill_http_retries_total";
 const HTTP_SECONDS: &str = "edgemill_http_request_seconds";
+const LATE_ERRORS: &str = "edgemill_http_late_errors_total";
 const STALLED: &str = "edgemill_lanes_stalled";
 const PLAN: &str = "edgemill_plan";
 const RELOADS: &str = "edgemill_reloads_total";
@@ -59,6 +60,7 @@ pub fn describe() {
     describe_counter!(HTTP_REQUESTS, "requests of HTTP sinks that were answered, or came to nothing");
     describe_counter!(HTTP_RETRIES, "requests of HTTP sinks that are tried again");
     describe_histogram!(HTTP_SECONDS, Unit::Seconds, "time of an HTTP sink's request, from sending it to its answer");
+    describe_counter!(LATE_ERRORS, "errors that a destination listed later, of rows that it had taken");
     describe_gauge!(STALLED, "lanes that hand nothing out though they are read and not at their end");
     describe_gauge!(PLAN, "number of the newest plan");
     describe_counter!(RELOADS, "changes of modules that were taken (ok) or refused, by step");
@@ -84,6 +86,14 @@ impl HttpMetrics {
             seconds: histogram!(HTTP_SECONDS, labels()),
         }
     }
+}
+
+/// Counts what a pipeline's destination says later of rows that it had taken.
+pub fn late_errors(pipeline: &str) -> Counter {
+    let counter = counter!(LATE_ERRORS, "pipeline" => pipeline.to_owned());
+    // so that it is there before the first
+    counter.increment(0);
+    counter
 }
 
 /// What one worker counts.

@@ -12,6 +12,7 @@ use crate::modules::plans::{Plans, Refused};
 use crate::modules::reload::{self, Load, Loader};
 use crate::modules::watch::Watch;
 use crate::route::Routes;
+use crate::sink::late::LateErrors;
 use crate::sink::stdout::Stdout;
 use crate::sink::{Sink, SinkError};
 use crate::source::Source;
@@ -27,6 +28,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+pub mod connect;
 mod ending;
 mod http;
 pub mod once;
@@ -59,6 +61,8 @@ pub struct Service {
     requests: Requests,
     workers: Vec<RunningWorker>,
     views: Vec<(Arc<Plans>, Vec<StatusBoard>)>,
+    /// By pipeline, what its destination says later.
+    late: Vec<Option<LateErrors>>,
     ended: Receiver<Result<(), String>>,
     reload: Option<(SyncSender<()>, JoinHandle<()>)>,
     watch: Option<Watch>,
@@ -109,6 +113,7 @@ impl Service {
             requests: Requests::default(),
             workers: Vec::new(),
             views: Vec::new(),
+            late: Vec::new(),
             ended,
             reload: None,
             watch: None,
@@ -136,6 +141,8 @@ impl Service {
         }
         for (pipeline, plans, wakes) in ready {
             let http = Http::new(&pipeline.sink, &self.requests)?;
+            http.as_ref().map_or(Ok(()), Http::connect)?;
+            self.late.push(http.as_ref().and_then(|http| http.follow_late_errors(&pipeline.name, &pipeline.sink)));
             let mut boards = Vec::new();
             for (number, (wake, handover)) in wakes.into_iter().enumerate() {
                 let board = StatusBoard::default();
@@ -187,12 +194,13 @@ impl Service {
 
     fn start_admin(&mut self, metrics: metrics_exporter_prometheus::PrometheusHandle) -> Result<(), RunError> {
         let Some(listen) = self.config.admin else { return Ok(()) };
-        let views = self.config.pipelines.iter().zip(&self.views);
-        let pipelines = views.map(|(pipeline, (plans, workers))| PipelineView {
+        let views = self.config.pipelines.iter().zip(&self.views).zip(&self.late);
+        let pipelines = views.map(|((pipeline, (plans, workers)), late)| PipelineView {
             name: pipeline.name.clone(),
             plans: plans.clone(),
             workers: workers.clone(),
             handovers: plans.workers().to_vec(),
+            late_errors: late.clone(),
         });
         let host = self.config.host.clone();
         let view = View { host, started: Instant::now(), metrics, pipelines: pipelines.collect() };

@@ -6,6 +6,7 @@ use crate::record::{Lane, Partition, Resume, Span};
 use crate::route::Route;
 use std::time::Duration;
 
+pub mod late;
 pub mod stdout;
 
 /// A row that was refused while it was handed over.

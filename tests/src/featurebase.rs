@@ -87,6 +87,9 @@ struct State {
     answers: BTreeMap<String, u32>,
     largest: usize,
     tables: Tables,
+    /// What is answered to who asks for late errors, and how often somebody did.
+    later: (u16, String),
+    asked_later: u32,
 }
 
 /// The stand-in. It ends with its owner.
@@ -153,6 +156,23 @@ impl Featurebase {
     #[must_use]
     pub fn server_url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Where late errors are listed.
+    #[must_use]
+    pub fn late_errors_url(&self) -> String {
+        format!("{}/errors", self.endpoint())
+    }
+
+    /// Answers this to who asks for late errors from here on.
+    pub fn says_later(&self, status: u16, body: &str) {
+        self.state().later = (status, body.to_owned());
+    }
+
+    /// How often somebody asked for late errors.
+    #[must_use]
+    pub fn asked_later(&self) -> u32 {
+        self.state().asked_later
     }
 
     /// What it has, by id, of what came to the endpoint and the plain service.
@@ -272,6 +292,11 @@ fn answer(request: &Request, state: &Mutex<State>) -> Option<Told> {
     if path == "/login" {
         return Some(state.login(&request.body));
     }
+    if path == "/v2/sinks/flights/errors" {
+        state.asked_later += 1;
+        let (status, body) = state.later.clone();
+        return Some(if state.knows(request) { (status, "", body) } else { (401, "", String::new()) });
+    }
     // a scenario that looks at the tables must see them
     let way = if request.headers.contains_key(LOOK) { None } else { state.way(path) };
     let told = match way {
@@ -325,14 +350,19 @@ impl State {
         (200, "", json!({ "AuthenticationResult": { "IdToken": token, "ExpiresIn": lasts.as_secs_f64() } }).to_string())
     }
 
+    /// Whether a request shows a token that has not ended.
+    fn knows(&self, request: &Request) -> bool {
+        let shown = request.headers.get("authorization").map_or("", String::as_str);
+        let known = |(token, until): &(String, Instant)| {
+            shown.strip_prefix("Bearer ") == Some(token) && Instant::now() < *until
+        };
+        self.tokens.iter().any(known)
+    }
+
     fn take(&mut self, request: &Request, path: &str) -> Told {
         match path {
             "/v2/sinks/flights" => {
-                let shown = request.headers.get("authorization").map_or("", String::as_str);
-                let known = |(token, until): &(String, Instant)| {
-                    shown.strip_prefix("Bearer ") == Some(token) && Instant::now() < *until
-                };
-                if !self.tokens.iter().any(known) {
+                if !self.knows(request) {
                     return (401, "", json!({ "message": "Unauthorized" }).to_string());
                 }
                 self.take_cloud(&request.body)

@@ -35,6 +35,7 @@ pub mod proxy;
 pub mod records;
 pub mod secure;
 pub mod swap;
+pub mod tls;
 mod topics;
 pub mod wait;
 

@@ -7,6 +7,7 @@ mod scenarios {
     mod breaker;
     mod cloud;
     mod cluster;
+    mod connect;
     mod corked;
     mod examples;
     mod examples_check;
@@ -20,6 +21,7 @@ mod scenarios {
     mod hostile;
     mod kafka_errors;
     mod kill;
+    mod late;
     mod load;
     mod once;
     mod pipeline;
@@ -33,4 +35,5 @@ mod scenarios {
     mod stalled;
     mod start;
     mod swap;
+    mod tls;
 }

@@ -32,6 +32,7 @@ const WORDS: &[&str] = &[
     "breaker",
     "dead_letter",
     "backoff",
+    "finding",
     "records",
     "generate",
 ];

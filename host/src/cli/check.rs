@@ -1,4 +1,4 @@
-//! `edgemill check`: everything that can be known of a configuration without connecting.
+//! `edgemill check`: everything that can be known of a configuration without connecting, and what connections tell without data.
 
 use super::arguments::ConfigFile;
 use super::{Done, Failure, print_report};
@@ -9,15 +9,28 @@ use crate::wasm::Engine;
 use anyhow::{Context, anyhow};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::time::Duration;
 
-/// Checks a configuration and its modules: all problems at once, with line and remedy; connects to nothing
+mod connections;
+
+/// Checks a configuration and its modules: all problems at once, with line and remedy; connects to nothing by itself
 ///
 /// Every module is compiled, given its configuration and started, as `run` would do it. Prints what would run, or exits
-/// with code 2.
+/// with code 2. With --connect the connections are tried as well, without data: each line is good, or bad with the remedy, and
+/// the exit code is 1 where one is bad.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigFile,
+
+    /// Tries every connection too: brokers, topics, groups' rights, logins, servers; nothing is read, written or joined
+    #[arg(long)]
+    connect: bool,
+
+    /// How long each connection may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, requires = "connect",
+          value_parser = clap::value_parser!(u64).range(1..=600))]
+    within: u64,
 }
 
 /// Runs it.
@@ -32,10 +45,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
     }
     let mut text = String::new();
     describe(&config, &chains, &mut text);
+    let connected = if arguments.connect { "" } else { "; nothing was connected to" };
+    let _ = writeln!(text, "the configuration is good{connected}");
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()?;
-    Ok(Done::Well)
+    match arguments.connect {
+        true => connections::run(&config, Duration::from_secs(arguments.within), &mut out),
+        false => Ok(Done::Well),
+    }
 }
 
 /// Loads every module, and gives a line of text for each, by pipeline.
@@ -89,7 +107,6 @@ fn describe(config: &Config, chains: &[Vec<String>], out: &mut String) {
     }
     let admin = config.admin.map_or("off".to_owned(), |address| address.to_string());
     let _ = writeln!(out, "admin address    {admin}");
-    let _ = writeln!(out, "the configuration is good; nothing was connected to");
 }
 
 fn describe_pipeline(pipeline: &Pipeline, chain: &[String], out: &mut String) -> std::fmt::Result {

@@ -22,10 +22,10 @@ const LOGIN: &str = "https://id.featurebase.com";
 
 const COMMON: [&str; 6] = ["type", "batch", "window", "in_flight", "timeout", "tls"];
 const HTTP: [&str; 7] = ["url", "method", "headers", "format", "compression", "retry", "refused"];
-const CLOUD: [&str; 5] = ["endpoint", "login_url", "username", "password", "compression"];
+const CLOUD: [&str; 6] = ["endpoint", "login_url", "username", "password", "compression", "late_errors"];
 
 /// All keys of these sinks, for whoever writes one elsewhere.
-pub(super) const KEYS: [&str; 21] = [
+pub(super) const KEYS: [&str; 22] = [
     "url",
     "table",
     "id",
@@ -36,6 +36,7 @@ pub(super) const KEYS: [&str; 21] = [
     "username",
     "password",
     "login_url",
+    "late_errors",
     "method",
     "headers",
     "format",
@@ -138,6 +139,15 @@ pub struct RefusedRows {
     pub message: Option<String>,
 }
 
+/// Where a destination lists errors of rows that it had taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LateErrors {
+    /// The address.
+    pub url: String,
+    /// How often it is asked.
+    pub every: Duration,
+}
+
 /// FeatureBase Cloud's streaming ingest endpoint.
 #[derive(Clone, Debug)]
 pub struct FeaturebaseCloud {
@@ -149,6 +159,8 @@ pub struct FeaturebaseCloud {
     pub username: String,
     /// The password.
     pub password: Secret,
+    /// Where errors of rows that were taken are listed later; none: nobody asks.
+    pub late_errors: Option<LateErrors>,
     /// See there.
     pub batch: HttpBatch,
     /// See there.
@@ -204,9 +216,18 @@ pub(super) fn cloud(section: &Section<'_>) -> Sink {
         login_url,
         username: credential("username", "\"${FEATUREBASE_USERNAME}\""),
         password: Secret(credential("password", "\"${FEATUREBASE_PASSWORD}\"")),
+        late_errors: section.get("late_errors").and_then(|item| late_errors(&item)),
         batch: batch(section, BATCH),
         client: client(section),
     })
+}
+
+fn late_errors(item: &Item<'_>) -> Option<LateErrors> {
+    let example = "late_errors = { url = \"https://api.featurebase.com/v2/sinks/ID/errors\", every = \"1 min\" }";
+    let table = item.section(&format!("write `{example}`"))?;
+    table.only(&["url", "every"], |_, _| None);
+    let every = table.get("every").and_then(|item| item.duration(Duration::from_secs(1)));
+    Some(LateErrors { url: url(&table, "url", example), every: every.unwrap_or(Duration::from_secs(60)) })
 }
 
 fn hint(key: &str) -> Option<String> {

@@ -6,14 +6,15 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, Identity, RequestBuilder, StatusCode, redirect};
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+mod failure;
+
 /// How much of an answer is read: as much as 100,000 rows' errors.
-const ANSWER: usize = 64 << 20;
+pub(super) const ANSWER: usize = 64 << 20;
 /// How much of one is shown.
 const SHOWN: usize = 300;
 
@@ -57,7 +58,7 @@ pub(super) fn client(config: &Config) -> Result<Client, String> {
         })?;
         client = client.identity(identity);
     }
-    client.build().map_err(|error| format!("cannot make an HTTP client: {}", causes(&error)))
+    client.build().map_err(|error| format!("cannot make an HTTP client: {}", failure::causes(&error)))
 }
 
 /// The headers of every request, among them what kind of text its body is.
@@ -91,16 +92,21 @@ pub(super) fn body(request: RequestBuilder, body: Bytes, gzip: bool) -> RequestB
 /// # Errors
 /// There was none, or not all of it came: the request may have worked, or not.
 pub(super) async fn exchange(request: RequestBuilder) -> Result<Response, Answer> {
-    let again = |error: reqwest::Error| match error.is_builder() {
-        true => Answer::Fatal(format!("the request cannot be made: {}", causes(&error))),
-        false => Answer::Again { message: causes(&error), after: None, slower: false },
-    };
+    exchange_within(request, ANSWER).await
+}
+
+/// The same, with an answer of so many bytes at the most.
+///
+/// # Errors
+/// See there.
+pub(super) async fn exchange_within(request: RequestBuilder, most: usize) -> Result<Response, Answer> {
+    let again = |error: reqwest::Error| failure::failed(&error);
     let mut response = request.send().await.map_err(again)?;
     let (status, headers) = (response.status(), response.headers().clone());
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(again)? {
-        if body.len() + chunk.len() > ANSWER {
-            let message = format!("the answer, status {status}, has more than {ANSWER} bytes");
+        if body.len() + chunk.len() > most {
+            let message = format!("the answer, status {status}, has more than {most} bytes");
             return Err(Answer::Again { message, after: None, slower: false });
         }
         body.extend_from_slice(&chunk);
@@ -148,15 +154,4 @@ impl Response {
         };
         Some(wait.min(Duration::from_secs(3600)))
     }
-}
-
-/// An error with what caused it.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }

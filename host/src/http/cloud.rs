@@ -1,17 +1,21 @@
 //! FeatureBase Cloud's streaming ingest endpoint: `{"records":[{"value":{…}},…]}`, and an answer that tells row by row.
 
-use super::client::{Response, body, client, exchange};
-use super::endpoint::{Answer, Endpoint, Frame, Row};
+use super::client::{ANSWER, Response, body, client, exchange_within};
+use super::endpoint::{Answer, Endpoint, Frame, PART, Row};
 use super::json::{Kind, check};
 use super::token::Session;
-use crate::config::FeaturebaseCloud;
+use crate::config::{FeaturebaseCloud, LateErrors};
+use crate::finding::Finding;
 use bytes::Bytes;
-use reqwest::Client;
+use reqwest::{Client, RequestBuilder};
 use serde::Deserialize;
 use serde_json::Value;
 
 /// What the endpoint answers where a request came too fast: with status 400.
 const TOO_FAST: &str = "ResourceThroughputExceeded";
+
+/// How much of a list of late errors is read.
+const LATE: usize = 4 << 20;
 
 /// See the module.
 pub struct Cloud {
@@ -20,6 +24,7 @@ pub struct Cloud {
     session: Session,
     frame: Frame,
     gzip: bool,
+    late: Option<LateErrors>,
 }
 
 impl Cloud {
@@ -32,22 +37,79 @@ impl Cloud {
         let session =
             Session::new(client.clone(), config.login_url.clone(), config.username.clone(), config.password.0.clone());
         let frame = Frame { open: b"{\"records\":[".to_vec(), between: b",".to_vec(), close: b"]}".to_vec() };
-        Ok(Self { client, endpoint: config.endpoint.clone(), session, frame, gzip: config.client.gzip })
+        let (endpoint, gzip, late) = (config.endpoint.clone(), config.client.gzip, config.late_errors.clone());
+        Ok(Self { client, endpoint, session, frame, gzip, late })
     }
 
-    async fn try_send(&self, text: Bytes, rows: usize) -> Result<Answer, Answer> {
-        let mut token = self.session.token(None).await?;
-        let mut response = self.post(text.clone(), &token.text).await?;
-        if response.status.as_u16() == 401 {
-            token = self.session.token(Some(&token.text)).await?;
-            response = self.post(text, &token.text).await?;
+    /// Sends a request with a token; where that is refused, once more with a new one.
+    async fn exchange(&self, most: usize, make: impl Fn() -> RequestBuilder) -> Result<Response, Answer> {
+        let token = self.session.token(None).await?;
+        let response = exchange_within(make().bearer_auth(&token.text), most).await?;
+        if response.status.as_u16() != 401 {
+            return Ok(response);
         }
-        Ok(self.judge(&response, rows))
+        let token = self.session.token(Some(&token.text)).await?;
+        exchange_within(make().bearer_auth(&token.text), most).await
     }
 
-    async fn post(&self, text: Bytes, token: &str) -> Result<Response, Answer> {
-        let request = self.client.post(&self.endpoint).bearer_auth(token).header("content-type", "application/json");
-        exchange(body(request, text, self.gzip)).await
+    async fn post(&self, text: Bytes) -> Result<Response, Answer> {
+        let request = || self.client.post(&self.endpoint).header("content-type", "application/json");
+        self.exchange(ANSWER, || body(request(), text.clone(), self.gzip)).await
+    }
+
+    /// Asks for what became of rows later.
+    ///
+    /// # Errors
+    /// There is no answer, or nobody is to ask: for a person.
+    pub(super) async fn late_errors(&self) -> Result<Response, String> {
+        let Some(late) = &self.late else { return Err("`late_errors` is not set".to_owned()) };
+        self.exchange(LATE, || self.client.get(&late.url)).await.map_err(Answer::reason)
+    }
+
+    /// The login, and whether more can be asked with it.
+    async fn probe_login(&self) -> Result<Finding, Finding> {
+        let about = "login";
+        match self.session.token(None).await {
+            Ok(_) => {
+                let what = format!("{} gives {} a token", self.session.url(), self.session.username());
+                Ok(Finding::good(PART, about, what))
+            }
+            Err(answer) => Err(Finding::bad(PART, about, answer.reason())),
+        }
+    }
+
+    /// Sends a request without rows: what it answers with 400 is a complaint about that.
+    async fn probe_endpoint(&self) -> Finding {
+        let about = "endpoint";
+        let empty = Bytes::from([&self.frame.open[..], &self.frame.close].concat());
+        let response = match self.post(empty).await {
+            Ok(response) => response,
+            Err(answer) => return Finding::bad(PART, about, answer.reason()),
+        };
+        let (url, shown) = (&self.endpoint, response.shown());
+        match response.verdict(url) {
+            _ if response.status.as_u16() == 401 => {
+                let remedy = "this user's token is not taken there: correct `endpoint`, or grant the right to it";
+                Finding::bad(PART, about, format!("{url}: {shown}; {remedy}"))
+            }
+            Some(Answer::Again { slower: true, .. }) | None => {
+                let what =
+                    format!("{url} takes the token, and answers a request without rows with {}", response.status);
+                Finding::good(PART, about, what)
+            }
+            Some(answer) => Finding::bad(PART, about, answer.reason()),
+        }
+    }
+
+    async fn probe_late_errors(&self, url: &str) -> Finding {
+        let about = "late errors";
+        match self.late_errors().await {
+            Ok(response) if response.status.is_success() => {
+                Finding::good(PART, about, format!("{url} answers with {}", response.status))
+            }
+            Ok(response) => Finding::bad(PART, about, format!("{url}: {}; correct `late_errors`", response.shown())),
+            Err(why) => Finding::bad(PART, about, why),
+        }
     }
 
     fn judge(&self, response: &Response, rows: usize) -> Answer {
@@ -82,7 +144,23 @@ impl Endpoint for Cloud {
     }
 
     async fn send(&self, body: Bytes, rows: usize) -> Answer {
-        self.try_send(body, rows).await.unwrap_or_else(|answer| answer)
+        match self.post(body).await {
+            Ok(response) => self.judge(&response, rows),
+            Err(answer) => answer,
+        }
+    }
+
+    async fn probe(&self) -> Vec<Finding> {
+        match self.probe_login().await {
+            Ok(login) => {
+                let mut findings = vec![login, self.probe_endpoint().await];
+                if let Some(late) = &self.late {
+                    findings.push(self.probe_late_errors(&late.url).await);
+                }
+                findings
+            }
+            Err(login) => vec![login],
+        }
     }
 }
 

@@ -1,8 +1,12 @@
 //! What a type of sink knows of its destination.
 
 use crate::batch::Bytes;
+use crate::finding::Finding;
 use bytes::Bytes as Body;
 use std::time::Duration;
+
+/// The part of a pipeline that findings are of.
+pub(super) const PART: &str = "sink";
 
 /// A row, as a sink sees it.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +58,16 @@ pub enum Answer {
     Fatal(String),
 }
 
+impl Answer {
+    /// Why rows were not taken, for a person; "" where they were, or some were.
+    pub(super) fn reason(self) -> String {
+        match self {
+            Answer::Taken | Answer::Refused(_) => String::new(),
+            Answer::RefusedWhole(message) | Answer::Again { message, .. } | Answer::Fatal(message) => message,
+        }
+    }
+}
+
 /// A destination of rows.
 pub trait Endpoint: Send + Sync + 'static {
     /// What rows stand between.
@@ -67,4 +81,8 @@ pub trait Endpoint: Send + Sync + 'static {
 
     /// Sends one body of so many rows, once, and says what the answer means.
     fn send(&self, body: Body, rows: usize) -> impl Future<Output = Answer> + Send;
+
+    /// Tries all that can be tried without a row, in order, and stops where the rest would tell nothing more. No request takes longer
+    /// than the client's timeout.
+    fn probe(&self) -> impl Future<Output = Vec<Finding>> + Send;
 }

@@ -1,9 +1,10 @@
 //! Any service that takes JSON by POST or PUT: an array, lines, or what a template puts around the rows.
 
 use super::client::{Response, body, client, exchange, headers};
-use super::endpoint::{Answer, Endpoint, Frame, Row};
+use super::endpoint::{Answer, Endpoint, Frame, PART, Row};
 use super::json::{Kind, check, push_line};
 use crate::config::{HttpFormat, HttpSink as Config, RefusedRows};
+use crate::finding::Finding;
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
@@ -91,6 +92,24 @@ impl Endpoint for Plain {
             Ok(response) => self.judge(&response, rows),
             Err(answer) => answer,
         }
+    }
+
+    /// Asks what the address can do, which changes nothing there (RFC 9110, 9.2.1 and 9.3.7). Services that do not know the
+    /// question answer it with 4xx: so only an answer is wanted, not a good one.
+    async fn probe(&self) -> Vec<Finding> {
+        let request = self.client.request(Method::OPTIONS, &self.url).headers(self.headers.clone());
+        let (about, url) = ("server", &self.url);
+        let finding = match exchange(request).await {
+            Err(answer) => Finding::bad(PART, about, answer.reason()),
+            Ok(response) if matches!(response.status.as_u16(), 502..=504) => {
+                Finding::bad(PART, about, format!("{url}: {}; is the service behind it up?", response.shown()))
+            }
+            Ok(response) => {
+                let what = format!("{url} is reached, and answers OPTIONS with {}", response.status);
+                Finding::good(PART, about, format!("{what}; whether it takes rows only rows can tell"))
+            }
+        };
+        vec![finding]
     }
 }
 

@@ -11,8 +11,9 @@ mod table;
 mod value;
 
 use super::client::{client, exchange, headers};
-use super::endpoint::{Answer, Endpoint, Frame, Row};
+use super::endpoint::{Answer, Endpoint, Frame, PART, Row};
 use crate::config::Featurebase as Config;
+use crate::finding::Finding;
 use bytes::Bytes;
 use reqwest::Client;
 use reqwest::header::HeaderMap;
@@ -118,5 +119,21 @@ impl Endpoint for Sql {
 
     async fn send(&self, body: Bytes, _: usize) -> Answer {
         self.try_send(body).await.err().unwrap_or(Answer::Taken)
+    }
+
+    async fn probe(&self) -> Vec<Finding> {
+        let (about, makes) = (self.table.about(), self.table.create().is_some());
+        let finding = match self.look(self.table.show()).await {
+            Err(answer) => Finding::bad(PART, "server", answer.reason()),
+            Ok(told) => match self.table.compare(&told, &self.url) {
+                Ok(_) => Finding::good(PART, about, "it is there, and its columns are as configured"),
+                // the server answers, and knows no such table
+                Err(Answer::Fatal(_)) if makes && answer::rows(&told, &self.url).is_err() => {
+                    Finding::good(PART, about, "it is not there, and is made at the start (`create_table`)")
+                }
+                Err(answer) => Finding::bad(PART, about, answer.reason()),
+            },
+        };
+        vec![finding]
     }
 }

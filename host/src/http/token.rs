@@ -37,6 +37,16 @@ impl Session {
         Self { client, url, username, password, token: Mutex::new(None) }
     }
 
+    /// Where tokens come from.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Who logs in.
+    pub(super) fn username(&self) -> &str {
+        &self.username
+    }
+
     /// A token that should work: the present one, unless it is old, or it is `refused`.
     ///
     /// # Errors
@@ -111,6 +121,7 @@ fn expiry(token: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn lasts(answer: Value) -> Option<f64> {
         let now = Instant::now();
@@ -131,5 +142,22 @@ mod tests {
         assert_eq!(lasts(answer("t", json!(1e300))), Some(3240.0));
         assert_eq!(lasts(answer("", json!(1))), None);
         assert_eq!(lasts(json!({})), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_is_a_token_that_lasts_a_while_or_none(
+            token in "[ -~]{0,20}|[a-z]{1,3}\\.[A-Za-z0-9_=-]{0,40}\\.x",
+            expires in any::<f64>(),
+            claim in any::<f64>(),
+        ) {
+            let claims = URL_SAFE_NO_PAD.encode(json!({ "exp": claim }).to_string());
+            for token in [token, format!("e30.{claims}.sig")] {
+                for expires in [json!(expires), json!("x"), Value::Null] {
+                    let lasts = lasts(json!({ "AuthenticationResult": { "IdToken": token, "ExpiresIn": expires } }));
+                    prop_assert!(lasts.is_none_or(|lasts| (0.0..=30.0 * 86_400.0).contains(&lasts)));
+                }
+            }
+        }
     }
 }

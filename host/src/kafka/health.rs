@@ -11,6 +11,8 @@ use tls::Tls;
 
 mod tls;
 
+mod remedy;
+
 /// How long the cluster is asked, at least and at most, before it counts as unreachable.
 const PROBE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 /// How often one and the same error is logged.
@@ -27,10 +29,19 @@ pub(super) enum Verdict {
     Fenced(String),
 }
 
+impl Verdict {
+    /// For a person.
+    pub(super) fn reason(self) -> String {
+        match self {
+            Verdict::End(reason) | Verdict::Anew(reason) | Verdict::Fenced(reason) => reason,
+        }
+    }
+}
+
 /// Watches a client's errors, and decides when they are the end.
 pub(super) struct Health {
     identity: Identity,
-    /// "source" or "sink", for people.
+    /// "source" or "sink", for people; "" where one person waits for one answer, who needs no log.
     side: &'static str,
     brokers: String,
     /// How the client says who it is; no secret.
@@ -73,6 +84,44 @@ impl Health {
         }
     }
 
+    /// For a client that tries a connection: brokers that are down are so at once, and nothing is logged, since the verdict
+    /// tells it.
+    pub(super) fn of_probe(client: &KafkaClient) -> Self {
+        let client = KafkaClient { unreachable_after: Some(Duration::ZERO), ..client.clone() };
+        Self::new(&client, &Identity { pipeline: String::new(), host: String::new(), worker: 0 }, "")
+    }
+
+    fn is_probe(&self) -> bool {
+        self.side.is_empty()
+    }
+
+    /// How the client says who it is; no secret.
+    pub(super) fn credentials(&self) -> &str {
+        &self.credentials
+    }
+
+    /// Why brokers cannot be reached, as far as that is known, and what to do.
+    pub(super) fn why(&self) -> String {
+        if let Some(refusal) = &self.refusal {
+            return format!(": {refusal}");
+        }
+        match (self.reason.as_str(), remedy::remedy(&self.reason)) {
+            ("", _) => String::new(),
+            (reason, None) => format!(": {reason}"),
+            (reason, Some(remedy)) => format!(": {reason}; {remedy}"),
+        }
+    }
+
+    /// Who refuses: a probe's line names them already.
+    fn subject(&self) -> &str {
+        if self.is_probe() { "they" } else { &self.brokers }
+    }
+
+    /// What a person's messages begin with.
+    fn prefix(&self) -> String {
+        if self.is_probe() { String::new() } else { format!("kafka {}: ", self.side) }
+    }
+
     /// The cluster has answered.
     pub(super) fn up(&mut self) {
         (self.answered, self.refusal) = (true, None);
@@ -88,12 +137,12 @@ impl Health {
             return;
         }
         self.count(*code);
-        let (side, brokers) = (self.side, &self.brokers);
+        let (prefix, brokers) = (self.prefix(), self.subject());
         let about = if about.is_empty() { String::new() } else { format!(" ({about})") };
         let verdict = match code {
             Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism => {
                 Verdict::End(format!(
-                    "kafka {side}: {brokers} refused the authentication by {}: {text}; check the sasl options in `librdkafka`",
+                    "{prefix}{brokers} refused the authentication by {}: {text}; check the sasl options in `librdkafka`",
                     self.credentials
                 ))
             }
@@ -105,17 +154,17 @@ impl Health {
                     _ => "",
                 };
                 Verdict::End(format!(
-                    "kafka {side}: {brokers} do not allow it{about}: {text}; have it allowed to {}, or use other credentials{group}",
+                    "{prefix}{brokers} do not allow it{about}: {text}; have it allowed to {}, or use other credentials{group}",
                     self.credentials
                 ))
             }
             Code::InvalidSessionTimeout | Code::InvalidGroupId => {
-                Verdict::End(format!("kafka {side}: {brokers} refuse the group{about}: {text}"))
+                Verdict::End(format!("{prefix}{brokers} refuse the group{about}: {text}"))
             }
-            _ if fatal => Verdict::Anew(format!("kafka {side}: {text} ({code})")),
+            _ if fatal => Verdict::Anew(format!("{prefix}{text} ({code})")),
             // a cluster that has answered may be given new certificates just now
             Code::AllBrokersDown if let (Some(refusal), false) = (&self.refusal, self.answered) => {
-                Verdict::End(format!("kafka {side}: no connection to {brokers}: {refusal}"))
+                Verdict::End(format!("{prefix}no connection to {brokers}: {refusal}"))
             }
             Code::AllBrokersDown => {
                 self.down.get_or_insert_with(Instant::now);
@@ -154,22 +203,20 @@ impl Health {
             self.up();
             return Ok(());
         }
-        let reason = match self.refusal.as_deref().unwrap_or(&self.reason) {
-            "" => String::new(),
-            reason if reason.contains("APIVERSION_QUERY") => format!(": {reason}; is `security.protocol` right?"),
-            reason => format!(": {reason}"),
-        };
-        Err(Verdict::End(format!(
-            "kafka {}: none of the brokers {} could be reached for {} s (`unreachable_after`){reason}",
-            self.side,
-            self.brokers,
-            down.elapsed().as_secs()
-        )))
+        let (prefix, brokers, why) = (self.prefix(), &self.brokers, self.why());
+        if self.is_probe() {
+            return Err(Verdict::End(format!("none of them could be reached{why}")));
+        }
+        let seconds = down.elapsed().as_secs();
+        let message = format!(
+            "{prefix}none of the brokers {brokers} could be reached for {seconds} s (`unreachable_after`){why}"
+        );
+        Err(Verdict::End(message))
     }
 
     /// What to do about a client whose id another one has taken over.
     pub(super) fn fenced(&self, error: &Error) -> Verdict {
-        Verdict::Fenced(format!("kafka {}: another client works under the same id: {error}", self.side))
+        Verdict::Fenced(format!("{}another client works under the same id: {error}", self.prefix()))
     }
 
     /// A line of librdkafka's own.
@@ -180,6 +227,7 @@ impl Health {
         }
         let (pipeline, worker, side) = (&self.identity.pipeline, self.identity.worker, self.side);
         match (level, facility) {
+            _ if self.is_probe() => {}
             // these come as errors too, and are told by `note`
             (_, "FAIL" | "ERROR") | (6.., _) => {
                 tracing::debug!(target: "librdkafka", pipeline, worker, side, facility, "{text}");
@@ -190,6 +238,9 @@ impl Health {
 
     /// Warns, but not over and over.
     pub(super) fn say(&mut self, code: Code, text: &str, about: &str) {
+        if self.is_probe() {
+            return;
+        }
         let (said, more) = self.said.entry(code as i32).or_insert((Instant::now(), 0));
         if *more > 0 && said.elapsed() < SAID_AGAIN {
             *more += 1;

@@ -58,7 +58,7 @@ pub fn await_idle(config: &KafkaSource, patience: Duration, mut waits: impl FnMu
             return Err(error);
         }
         waits(&error);
-        session.serve(Duration::from_millis(500)).map_err(reason)?;
+        session.serve(Duration::from_millis(500)).map_err(Verdict::reason)?;
     }
     Ok(())
 }
@@ -100,7 +100,7 @@ fn places(session: &mut Session<'_>, progress: &[Progress], at: &Start) -> Resul
     }
     let handle = session.handle.clone();
     let deadline = Instant::now() + LIMIT;
-    let at_time = start::for_times(&handle, &times, deadline, |wait| session.serve(wait)).map_err(reason)?;
+    let at_time = start::for_times(&handle, &times, deadline, |wait| session.serve(wait)).map_err(Verdict::reason)?;
     let mut places = BTreeMap::new();
     for one in progress {
         let offset = match at {
@@ -151,7 +151,7 @@ fn idle(session: &mut Session<'_>, group: &str) -> Result<(), String> {
             // librdkafka's mock cluster; a broker refuses on its own to set the offsets of a group with members
             Err(error) if error.code == Code::UnsupportedFeature => return Ok(()),
             Err(error) if Instant::now() >= deadline => return Err(format!("cannot ask for group {group:?}: {error}")),
-            Err(_) => session.serve(Duration::from_millis(100)).map_err(reason)?,
+            Err(_) => session.serve(Duration::from_millis(100)).map_err(Verdict::reason)?,
         }
     };
     let members: Vec<String> = list
@@ -172,7 +172,7 @@ fn idle(session: &mut Session<'_>, group: &str) -> Result<(), String> {
 
 fn progress(session: &mut Session<'_>, config: &KafkaSource) -> Result<Vec<Progress>, String> {
     let deadline = Instant::now() + LIMIT;
-    let Some(partitions) = session.partitions(&config.topics, LIMIT).map_err(reason)? else {
+    let Some(partitions) = session.partitions(&config.topics, LIMIT).map_err(Verdict::reason)? else {
         return Err(format!("{} do not answer: are they right, and is `security.protocol`?", config.client.brokers));
     };
     if partitions.is_empty() {
@@ -186,12 +186,12 @@ fn progress(session: &mut Session<'_>, config: &KafkaSource) -> Result<Vec<Progr
     let handle = session.handle.clone();
     let mut all = |offset: Offset| -> Result<HashMap<Partition, i64>, String> {
         let times: Vec<_> = partitions.iter().map(|partition| (partition, offset)).collect();
-        start::for_times(&handle, &times, deadline, |wait| session.serve(wait)).map_err(reason)
+        start::for_times(&handle, &times, deadline, |wait| session.serve(wait)).map_err(Verdict::reason)
     };
     let (oldest, ends) = (all(Offset::Beginning)?, all(Offset::End)?);
     let names: Vec<_> = partitions.iter().collect();
-    let committed =
-        start::committed(&handle, &config.group, &names, deadline, |wait| session.serve(wait)).map_err(reason)?;
+    let committed = start::committed(&handle, &config.group, &names, deadline, |wait| session.serve(wait))
+        .map_err(Verdict::reason)?;
     let of = |partition: Partition| Progress {
         committed: committed.get(&partition).copied(),
         oldest: oldest.get(&partition).copied().unwrap_or(0),
@@ -218,10 +218,4 @@ fn commit(session: &mut Session<'_>, set: &[(Partition, i64)]) -> Result<(), Str
             .map_or(Ok(()), |(partition, error)| Err(format!("the offset of {partition} could not be set: {error}")));
     }
     Err("the group's coordinator does not answer: nothing is known to be set".to_owned())
-}
-
-fn reason(verdict: Verdict) -> String {
-    match verdict {
-        Verdict::End(reason) | Verdict::Anew(reason) | Verdict::Fenced(reason) => reason,
-    }
 }

@@ -1,5 +1,6 @@
 //! librdkafka's calls, made safe: clients, queues and events. Knows neither lanes nor spans.
 
+mod describe;
 mod ends;
 mod event;
 mod fetched;
@@ -7,6 +8,7 @@ mod slab;
 mod topic;
 mod transaction;
 
+pub(super) use describe::{Rights, SeenGroup, SeenTopic};
 pub(super) use event::{Delivery, Event, Said};
 pub(super) use fetched::Tap;
 pub(super) use slab::Slab;

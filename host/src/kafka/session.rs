@@ -16,13 +16,17 @@ const ASK: Duration = Duration::from_millis(250);
 /// A client for questions.
 pub(super) struct Session<'h> {
     pub(super) handle: Arc<Handle>,
-    health: &'h mut Health,
+    pub(super) health: &'h mut Health,
     events: Queue,
 }
 
 impl<'h> Session<'h> {
     pub(super) fn open(config: &ClientConfig, health: &'h mut Health) -> Result<Self, KafkaError> {
-        let handle = Handle::consumer(config)?;
+        Self::of(Handle::consumer(config)?, health)
+    }
+
+    /// Asks with a client that is there.
+    pub(super) fn of(handle: Arc<Handle>, health: &'h mut Health) -> Result<Self, KafkaError> {
         // nobody waits for this one's bell
         let bell = Bell::new(Wake::new().map_err(|error| KafkaError::ClientCreation(error.to_string()))?);
         Ok(Self { events: handle.events(bell), handle, health })

@@ -99,8 +99,7 @@ impl KafkaSink {
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Self, SinkError> {
         let mut health = Health::new(&config.client, identity, "sink");
-        let Identity { host, worker, .. } = identity;
-        let id = format!("{group}-{host}-{worker}");
+        let id = identity.transactional_id(group);
         let handle = transaction::producer(&options::producer(&config.client, Some(&id)), &mut health, go_on)?;
         let (hurry, transaction) = (Hurry::new(&config.client), Some(Transaction::new(&config.client)));
         let names = routes.names();

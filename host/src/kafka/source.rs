@@ -124,7 +124,7 @@ impl KafkaSource {
                 }
                 Said::Committed(outcomes) => self.commits.take(outcomes, &mut self.health),
                 Said::Stray(partitions) => self.call_back(&partitions),
-                Said::Delivered | Said::Ends(_) | Said::Other => {}
+                Said::Delivered | Said::Ends(_) | Said::Cluster(_) | Said::Topic(_) | Said::Group(_) | Said::Other => {}
             }
         }
     }

@@ -2,12 +2,15 @@
 
 use super::{Life, RunError};
 use crate::config::{HttpBatch, Sink as Config};
-use crate::http::{Answer, Cloud, HttpSink, Plain, Sql};
+use crate::finding::Finding;
+use crate::http::{Answer, Cloud, Endpoint, HttpSink, Plain, Sql, follow_late_errors};
 use crate::metrics::HttpMetrics;
+use crate::sink::late::LateErrors;
 use crate::sink::{Sink, SinkError};
 use crate::wake::Wake;
 use std::cell::OnceCell;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Threads for all requests of the program: what they do is encryption, compression, and waiting.
@@ -27,6 +30,25 @@ impl Requests {
             runtime.map_err(|error| RunError::Failed(format!("cannot start the threads of HTTP sinks: {error}")))?;
         Ok(self.0.get_or_init(|| runtime).handle().clone())
     }
+
+    /// Ends them, without waiting for what they do: a host's name may be looked up for longer than anybody waits for it.
+    pub(super) fn end(self) {
+        if let Some(runtime) = self.0.into_inner() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// The same sink, whose requests take no longer than `limit`.
+pub(super) fn within(sink: &Config, limit: Duration) -> Config {
+    let mut sink = sink.clone();
+    match &mut sink {
+        Config::Http(config) => config.client.timeout = config.client.timeout.min(limit),
+        Config::FeaturebaseCloud(config) => config.client.timeout = config.client.timeout.min(limit),
+        Config::Featurebase(config) => config.client.timeout = config.client.timeout.min(limit),
+        Config::Kafka(_) | Config::Stdout => {}
+    }
+    sink
 }
 
 /// A pipeline's destination.
@@ -58,28 +80,49 @@ impl Http {
             }
             Config::Featurebase(config) => {
                 let sql = Sql::new(config).map_err(wrong)?;
-                connect(&sql, &requests.handle()?)?;
                 (Shared::Sql(Arc::new(sql)), config.batch)
             }
             Config::Kafka(_) | Config::Stdout => return Ok(None),
         };
         Ok(Some(Self { runtime: requests.handle()?, endpoint, batch }))
     }
-}
 
-/// Looks at the table before the first record is read. A server that is not there now is looked at with the first rows.
-fn connect(sql: &Sql, runtime: &Handle) -> Result<(), RunError> {
-    match runtime.block_on(sql.connect()) {
-        Ok(()) => Ok(()),
-        Err(Answer::Again { message, .. }) => {
-            tracing::warn!(
-                error = message,
-                "the table cannot be looked at; it will be, before the first rows are sent"
-            );
-            Ok(())
+    /// Looks at the destination before the first record is read, where that tells something. One that is not there now is looked at
+    /// with the first rows.
+    ///
+    /// # Errors
+    /// A person must correct something.
+    pub(super) fn connect(&self) -> Result<(), RunError> {
+        let Shared::Sql(sql) = &self.endpoint else { return Ok(()) };
+        match self.runtime.block_on(sql.connect()) {
+            Err(Answer::Again { message, .. }) => {
+                tracing::warn!(
+                    error = message,
+                    "the table cannot be looked at; it will be, before the first rows are sent"
+                );
+                Ok(())
+            }
+            Err(Answer::Fatal(message) | Answer::RefusedWhole(message)) => Err(RunError::Failed(message)),
+            Ok(()) | Err(Answer::Taken | Answer::Refused(_)) => Ok(()),
         }
-        Err(Answer::Fatal(message) | Answer::RefusedWhole(message)) => Err(RunError::Failed(message)),
-        Err(Answer::Taken | Answer::Refused(_)) => Ok(()),
+    }
+
+    /// Begins to ask for errors that come later, where that is configured, and gives where they are told. It ends with the
+    /// runtime.
+    pub(super) fn follow_late_errors(&self, pipeline: &str, sink: &Config) -> Option<LateErrors> {
+        let (Shared::Cloud(cloud), Config::FeaturebaseCloud(config)) = (&self.endpoint, sink) else { return None };
+        let (board, every) = (LateErrors::default(), config.late_errors.as_ref()?.every);
+        self.runtime.spawn(follow_late_errors(cloud.clone(), pipeline.to_owned(), every, board.clone()));
+        Some(board)
+    }
+
+    /// Tries it without rows. Blocks.
+    pub(super) fn probe(&self) -> Vec<Finding> {
+        match &self.endpoint {
+            Shared::Plain(endpoint) => self.runtime.block_on(endpoint.probe()),
+            Shared::Cloud(endpoint) => self.runtime.block_on(endpoint.probe()),
+            Shared::Sql(endpoint) => self.runtime.block_on(endpoint.probe()),
+        }
     }
 }
 

@@ -71,6 +71,8 @@ pub fn run(config: &Config, pipeline: &Pipeline, output: Output, source: MakeSou
     // what goes to standard output is in no transaction
     let delivery = if output == Output::Lines { Delivery::AtLeastOnce } else { pipeline.delivery };
     let requests = Requests::default();
+    let http = Http::new(&pipeline.sink, &requests)?;
+    http.as_ref().map_or(Ok(()), Http::connect)?;
     let life = Life {
         pipeline: Pipeline { delivery, ..pipeline.clone() },
         number: 0,
@@ -80,7 +82,7 @@ pub fn run(config: &Config, pipeline: &Pipeline, output: Output, source: MakeSou
         handover,
         wake,
         board: StatusBoard::default(),
-        http: Http::new(&pipeline.sink, &requests)?,
+        http,
     };
     let unread = Arc::new(AtomicBool::new(false));
     let ended = live(&life, output, source, &unread);

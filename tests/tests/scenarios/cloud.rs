@@ -1,7 +1,7 @@
 //! FeatureBase Cloud and other services by HTTP: rows by batches, to a stand-in that fails in all the ways that are known.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use edgemill_tests::featurebase::{Faults, Featurebase, PASSWORD, USERNAME};
@@ -138,6 +138,7 @@ fn promise_commit_every_row_is_in_the_cloud_once_by_its_id_while_it_fails_in_eve
     let faults = Faults { seed: 6, one_in: 20, stall: Duration::from_millis(2500), token: Duration::from_secs(3) };
     let cloud = Featurebase::start(faults)?;
     broker.produce(&from, (0..count).map(record))?;
+    let begun = Instant::now();
     let mut host = builder(CLOUD, &from, &group, &letters)
         .set("endpoint", cloud.endpoint())
         .set("login", cloud.login_url())
@@ -150,6 +151,7 @@ fn promise_commit_every_row_is_in_the_cloud_once_by_its_id_while_it_fails_in_eve
         host.spawn_again()?;
     }
     wait_for("all is committed", PATIENCE * 10, || Ok((broker.lag(&group, &from)? == 0).then_some(())))?;
+    let most = host.most_memory()? >> 20;
     ensure!(host.stop()?.success(), "{}", host.log());
     let rows = cloud.rows();
     let expected = offsets(count, |fate| fate == Fate::Row);
@@ -158,7 +160,8 @@ fn promise_commit_every_row_is_in_the_cloud_once_by_its_id_while_it_fails_in_eve
     let (lettered, repeated) = lettered(broker, &letters)?;
     ensure!(lettered == offsets(count, |fate| fate != Fate::Row), "{} records are dead letters", lettered.len());
     let again: u32 = rows.values().map(|kept| kept.times - 1).sum();
-    println!("{count} records, {again} rows and {repeated} dead letters came again; answers {:?}", cloud.answers());
+    println!("{count} records in {:?}, {most} MiB at the most in the last life", begun.elapsed());
+    println!("{again} rows and {repeated} dead letters came again; answers {:?}", cloud.answers());
     ensure!(cloud.largest() <= 500 && cloud.largest() > 100, "the largest request had {} rows", cloud.largest());
     ensure!(cloud.logins() > 1, "the token was never renewed");
     let ways = ["401", "400", "429", "503", "Gone", "TakenAndGone", "stalled"];

@@ -108,6 +108,10 @@ impl Endpoint for Fake {
         self.state.lock().unwrap().flying.retain(|slot| !slots.contains(slot));
         answer
     }
+
+    async fn probe(&self) -> Vec<crate::finding::Finding> {
+        Vec::new()
+    }
 }
 
 fn lane(slot: u32) -> Lane {
@@ -198,6 +202,48 @@ proptest! {
             let good = (0..next[*slot as usize]).filter(|&n| !no_row(n) && !refused(n) && !spoils(n)).count();
             prop_assert_eq!(taken.len(), good);
         }
+    }
+}
+
+/// An answer that may make no sense: to a request of other rows, or of rows twice.
+fn any_answer() -> impl Strategy<Value = Answer> {
+    let text = || "no".to_owned();
+    prop_oneof![
+        Just(Answer::Taken),
+        proptest::collection::vec((0u32..12, Just(text())), 0..6).prop_map(Answer::Refused),
+        Just(Answer::RefusedWhole(text())),
+        any::<bool>().prop_map(move |slower| Answer::Again { message: text(), after: None, slower }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_answered_every_row_is_settled_once(
+        answers in proptest::collection::vec(any_answer(), 0..12),
+        rows in 1u32..20,
+        records in 1usize..8,
+    ) {
+        let (fake, runtime) = (Fake::new(1, 0), runtime());
+        let mut sink = sink(&fake, &runtime, records);
+        // nothing is launched: requests are met with answers by hand, and go on as the sink wants them to
+        sink.width = 0;
+        sink.batch.window = 0;
+        let span = Span { lane: lane(0), number: 0 };
+        let at_once = submit(&mut sink, span, 0..rows).len();
+        sink.close();
+        let mut answers = answers.into_iter();
+        while let Some(request) = sink.waiting.pop_front() {
+            sink.meet(request, answers.next().unwrap_or(Answer::Taken));
+        }
+        let (mut delivered, mut refused) = (0, BTreeSet::new());
+        for settled in sink.settled.drain(..) {
+            match settled {
+                Settled::Delivered(_, rows) => delivered += rows as usize,
+                Settled::Refused { row, .. } => prop_assert!(refused.insert(row), "row {row} was refused twice"),
+                Settled::Failed { message, .. } => prop_assert!(false, "{}", message),
+            }
+        }
+        prop_assert_eq!(delivered + refused.len() + at_once, rows as usize);
     }
 }
 

@@ -35,6 +35,11 @@ impl Table {
         Frame { open: open.into(), between: b"\n".to_vec(), close: close.into() }
     }
 
+    /// What it is called where something is told of it.
+    pub(super) fn about(&self) -> String {
+        format!("table {}", self.name)
+    }
+
     fn id_type(&self) -> &'static str {
         if self.id.number { "id" } else { "string" }
     }

@@ -1,5 +1,6 @@
 //! What a client says: logs, errors, rebalances, commits and deliveries.
 
+use super::describe::{self, SeenGroup, SeenTopic};
 use super::ends::{self, EndAnswer};
 use super::fetched::place;
 use super::{Error, Handle, text};
@@ -32,6 +33,12 @@ pub(in crate::kafka) enum Said {
     Committed(Vec<(Partition, i64, Option<Error>)>),
     /// What [`Handle::ask_ends`] asked for, as far as it was answered.
     Ends(Vec<EndAnswer>),
+    /// What [`Handle::ask_cluster`] asked for: how many brokers there are.
+    Cluster(Result<usize, Error>),
+    /// What [`Handle::ask_topic`] asked for.
+    Topic(Result<SeenTopic, Error>),
+    /// What [`Handle::ask_group`] asked for.
+    Group(Result<SeenGroup, Error>),
     /// See [`Event::deliveries`].
     Delivered,
     /// Messages on the group's queue, which their partitions' queues should have had.
@@ -80,7 +87,7 @@ impl Event {
                 Said::Revoked(partitions)
             }
             rd::RD_KAFKA_EVENT_OFFSET_COMMIT => {
-                let whole = Some(self.error()).filter(|error| error.code != Code::NoError);
+                let whole = self.whole().err();
                 let answer = |(partition, offset, code): (Partition, i64, Option<Code>)| {
                     let own = code.map(|code| Error { code, text: code.to_string() });
                     (partition, offset, own.or_else(|| whole.clone()))
@@ -89,8 +96,23 @@ impl Event {
             }
             // SAFETY: see above
             rd::RD_KAFKA_EVENT_LISTOFFSETS_RESULT => Said::Ends(unsafe { ends::read(event) }),
+            // SAFETY: see above, here and below
+            rd::RD_KAFKA_EVENT_DESCRIBECLUSTER_RESULT => {
+                Said::Cluster(self.whole().map(|()| unsafe { describe::cluster(event) }))
+            }
+            rd::RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT => {
+                Said::Topic(self.whole().and_then(|()| unsafe { describe::topic(event) }))
+            }
+            rd::RD_KAFKA_EVENT_DESCRIBECONSUMERGROUPS_RESULT => {
+                Said::Group(self.whole().and_then(|()| unsafe { describe::group(event) }))
+            }
             _ => Said::Other,
         }
+    }
+
+    /// What went wrong with all that was asked for.
+    fn whole(&self) -> Result<(), Error> {
+        Some(self.error()).filter(|error| error.code != Code::NoError).map_or(Ok(()), Err)
     }
 
     /// Each delivery report.
