@@ -178,7 +178,7 @@ fn first_special(eight: u64) -> usize {
     const HIGH: u64 = ONES << 7;
     // the lowest byte that is below `less` has its high bit set, and none before it
     let below = |bytes: u64, less: u64| bytes.wrapping_sub(ONES * less) & !bytes & HIGH;
-    let is = |byte: u8| below(eight ^ ONES * u64::from(byte), 1);
+    let is = |byte: u8| below(eight ^ (ONES * u64::from(byte)), 1);
     let special = below(eight, 0x20) | is(b'"') | is(b'\\');
     (special.trailing_zeros() / 8) as usize
 }

@@ -96,15 +96,20 @@ impl Event {
             }
             // SAFETY: see above
             rd::RD_KAFKA_EVENT_LISTOFFSETS_RESULT => Said::Ends(unsafe { ends::read(event) }),
-            // SAFETY: see above, here and below
             rd::RD_KAFKA_EVENT_DESCRIBECLUSTER_RESULT => {
-                Said::Cluster(self.whole().map(|()| unsafe { describe::cluster(event) }))
+                // SAFETY: see above
+                let cluster = |()| unsafe { describe::cluster(event) };
+                Said::Cluster(self.whole().map(cluster))
             }
             rd::RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT => {
-                Said::Topic(self.whole().and_then(|()| unsafe { describe::topic(event) }))
+                // SAFETY: see above
+                let topic = |()| unsafe { describe::topic(event) };
+                Said::Topic(self.whole().and_then(topic))
             }
             rd::RD_KAFKA_EVENT_DESCRIBECONSUMERGROUPS_RESULT => {
-                Said::Group(self.whole().and_then(|()| unsafe { describe::group(event) }))
+                // SAFETY: see above
+                let group = |()| unsafe { describe::group(event) };
+                Said::Group(self.whole().and_then(group))
             }
             _ => Said::Other,
         }
