@@ -85,7 +85,10 @@ impl Sql {
     async fn execute(&self, statement: Bytes) -> Result<(), Answer> {
         let request = self.client.post(&self.url).headers(self.headers.clone()).body(statement);
         let told = answer::body(exchange(request).await?, &self.url)?;
-        answer::outcome(&told, &self.url)
+        answer::outcome(&told, &self.url).map_err(|answer| match answer {
+            Answer::Fatal(message) => Answer::Fatal(format!("{message}; correct the table, or the configuration")),
+            other => other,
+        })
     }
 
     async fn try_send(&self, body: Bytes) -> Result<(), Answer> {

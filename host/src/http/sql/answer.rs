@@ -90,7 +90,7 @@ fn judge(error: &str, url: &str) -> Answer {
         return Answer::RefusedWhole(message);
     }
     if is_schema(text) {
-        return Answer::Fatal(format!("{message}; the table has changed: correct it, or the configuration"));
+        return Answer::Fatal(message);
     }
     if text.starts_with("expected ") {
         return Answer::Fatal(format!("{message}; this is no FeatureBase server that Edgemill knows"));

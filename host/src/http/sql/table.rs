@@ -93,7 +93,7 @@ impl Table {
     pub(super) fn compare(&self, told: &[u8], url: &str) -> Result<Vec<Range>, Answer> {
         let rows = match answer::rows(told, url) {
             Ok(rows) => rows,
-            Err(Answer::Fatal(message)) => {
+            Err(Answer::Fatal(message)) if message.ends_with("' not found") => {
                 let remedy = self.statement("CREATE TABLE");
                 return Err(Answer::Fatal(format!(
                     "there is no table `{}`: {message}; write `create_table = true`, or make it: {remedy}",
