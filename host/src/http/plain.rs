@@ -153,6 +153,7 @@ fn read(refused: &RefusedRows, body: &[u8], rows: usize) -> Result<Vec<(u32, Str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
     fn rows(list: &str, row: Option<&str>, failed: Option<&str>, body: &Value) -> Result<Vec<(u32, String)>, String> {
@@ -177,5 +178,39 @@ mod tests {
         assert!(rows("/errors", Some("/row"), None, &json!({ "errors": "many" })).is_err());
         assert!(rows("/errors", Some("/row"), None, &json!({ "errors": [{ "row": 3 }] })).is_err());
         assert!(rows("/errors", Some("/row"), None, &json!({ "errors": [{}] })).is_err());
+    }
+
+    fn item() -> impl Strategy<Value = Value> {
+        let row = prop_oneof![
+            (0u64..5).prop_map(Value::from),
+            "[0-9]{0,3}|-1|x".prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            Just(Value::Null),
+        ];
+        let failed =
+            prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), Just(json!({})), Just(json!(0))];
+        prop_oneof![
+            (row, failed).prop_map(|(row, failed)| json!({ "row": row, "failed": failed, "why": "no" })),
+            Just(json!([])),
+            Just(json!("x")),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_row_that_an_answer_refuses_is_left_out(items in proptest::collection::vec(item(), 0..5), by_place in any::<bool>()) {
+            let row = if by_place { None } else { Some("/row") };
+            for failed in [None, Some("/failed")] {
+                let is_failed = |item: &&Value| match failed {
+                    None => true,
+                    Some(_) => !matches!(item.get("failed"), None | Some(Value::Null | Value::Bool(false))),
+                };
+                let told = items.iter().filter(is_failed).count();
+                if let Ok(found) = rows("/errors", row, failed, &json!({ "errors": items })) {
+                    prop_assert_eq!(found.len(), told);
+                    prop_assert!(found.iter().all(|(row, _)| *row < 3));
+                }
+            }
+        }
     }
 }
