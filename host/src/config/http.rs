@@ -50,6 +50,21 @@ pub(super) const KEYS: [&str; 22] = [
     "tls",
 ];
 
+/// Headers that say how a body is sent: one that is wrong loses rows, since servers read what it says.
+const OWN_HEADERS: [&str; 11] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// A text that no log shows.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(pub String);
@@ -247,7 +262,22 @@ fn hint(key: &str) -> Option<String> {
 fn headers(section: &Section<'_>) -> BTreeMap<String, Secret> {
     let example = "write `headers = { \"x-team\" = \"a\" }`";
     let Some(table) = section.get("headers").and_then(|item| item.section(example)) else { return BTreeMap::new() };
-    let header = |(name, item): (&str, Item<'_>)| Some((name.to_ascii_lowercase(), Secret(secret_text(&item)?)));
+    let header = |(name, item): (&str, Item<'_>)| {
+        let value = secret_text(&item)?;
+        let name = name.to_ascii_lowercase();
+        if OWN_HEADERS.contains(&name.as_str()) {
+            let help = "leave it out: it tells the length, the kind or the way of a body, which is the sink's";
+            item.wrong(format!("the header `{name}` is not yours to set"), help);
+        } else if name.is_empty()
+            || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        {
+            item.wrong(format!("{name:?} is no header's name"), "a name is of letters, digits, `-` and `_`");
+        } else if !value.chars().all(|c| matches!(c, ' '..='~' | '\t')) {
+            let help = "a value is a line of ASCII characters; does the file end with a line's end?";
+            item.wrong(format!("the value of the header `{name}` cannot be sent"), help);
+        }
+        Some((name, Secret(value)))
+    };
     table.items().into_iter().filter_map(header).collect()
 }
 

@@ -2,8 +2,11 @@
 
 use super::dotenv::{self, Variables};
 use super::{Report, Surroundings};
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
+
+/// The most bytes of a file with a secret or a certificate: a device has no end.
+const SECRET: usize = 1 << 20;
 
 /// This machine, and what a file `.env` adds to its environment.
 #[derive(Clone, Default)]
@@ -39,7 +42,13 @@ impl Surroundings for Machine {
     }
 
     fn secret(&self, path: &Path) -> io::Result<String> {
-        std::fs::read_to_string(path)
+        let mut text = String::new();
+        let file = std::fs::File::open(path)?;
+        file.take(SECRET as u64 + 1).read_to_string(&mut text)?;
+        match text.len() > SECRET {
+            true => Err(io::Error::other("it has more than 1 MiB: that is no password, key or certificate")),
+            false => Ok(text),
+        }
     }
 
     fn modules(&self, folder: &Path) -> io::Result<Vec<String>> {

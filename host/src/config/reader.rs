@@ -197,6 +197,10 @@ impl<'a> Item<'a> {
             return self.expected("a string", "a string stands in quotes");
         };
         match secret::expand(raw, &|name| self.reader.surroundings.variable(name)) {
+            Ok((value, _)) if value.contains('\0') => {
+                self.wrong("a text with a zero byte in it", "leave it out: no name and no option has one");
+                None
+            }
             Ok((value, hidden)) => Some(Text { value, hidden, place: self.place.clone() }),
             Err(problems) => {
                 for problem in problems {

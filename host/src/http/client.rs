@@ -114,10 +114,18 @@ pub(super) async fn exchange_within(request: RequestBuilder, most: usize) -> Res
     Ok(Response { status, headers, body })
 }
 
+/// A server's words as a part of a line: they must not look like lines of their own, or move a terminal's cursor.
+fn on_one_line(text: &[u8]) -> String {
+    let strange = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    String::from_utf8_lossy(text).chars().map(|c| if strange(c) { ' ' } else { c }).collect()
+}
+
 impl Response {
     /// The status and the beginning of the body, for a person.
     pub(super) fn shown(&self) -> String {
-        let text = String::from_utf8_lossy(&self.body);
+        let text = on_one_line(&self.body);
         let text = text.trim();
         let cut = &text[..text.floor_char_boundary(SHOWN)];
         match (text.is_empty(), cut.len() < text.len()) {
@@ -133,7 +141,7 @@ impl Response {
             408 | 425 | 500..=599 => Answer::Again { message: message(), after: self.retry_after(), slower: false },
             429 => Answer::Again { message: message(), after: self.retry_after(), slower: true },
             300..=399 => {
-                let to = self.headers.get("location").map_or("".into(), |to| String::from_utf8_lossy(to.as_bytes()));
+                let to = self.headers.get("location").map_or_else(String::new, |to| on_one_line(to.as_bytes()));
                 Answer::Fatal(format!("{url} has moved ({}): {to}; correct the address", self.status))
             }
             401 | 403 | 407 => Answer::Fatal(format!("{}; correct the credentials, or their rights", message())),
