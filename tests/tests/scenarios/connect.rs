@@ -9,6 +9,7 @@ use edgemill_tests::broker::free_port;
 use edgemill_tests::featurebase::{Faults, Featurebase, PASSWORD, USERNAME};
 use edgemill_tests::program::{self, Ended};
 use edgemill_tests::tls::{Authority, Tls};
+use edgemill_tests::wait::{PATIENCE, wait_for};
 
 /// A configuration that is put together, pipeline by pipeline, with the secrets beside it.
 struct Check {
@@ -273,7 +274,12 @@ fn what_the_user_may_not_do_is_named() -> Result<()> {
     let sink = format!("type = \"kafka\"\ntopic = \"{to}\"");
     check.pipeline("alice", &sasl(&broker.sasl_address(), "alice", "alice", &from), &sink, &letters);
     check.pipeline("anybody", &plain(&broker.address(), &from), &sink, &letters);
-    let ended = check.run(&["alice-secret"])?;
+    // a broker that has just started makes the topic of groups first
+    let ended = wait_for("groups have their coordinator", PATIENCE, || {
+        let ended = check.run(&["alice-secret"])?;
+        let knows = lines(&text(&ended), "anybody").iter().all(|line| line.starts_with("good "));
+        Ok(knows.then_some(ended))
+    })?;
     let out = text(&ended);
     ensure!(ended.code == Some(1), "{out}{}", ended.err);
     let bad = lines(&out, "alice").into_iter().filter(|line| line.starts_with("bad ")).collect::<Vec<_>>();
