@@ -13,7 +13,7 @@ use crate::input::Input;
 use crate::lab::Lab;
 use crate::measure::{Measured, Measurement, Progress};
 use crate::native::{Calls, Code, Job};
-use crate::report;
+use crate::report::{self, sorted};
 use crate::side::{Edgemill, Run, chain, native_command};
 use crate::stats::{median, spread};
 use service::Service;
@@ -103,20 +103,15 @@ pub(crate) fn measure(lab: &Lab<'_>, records: u64, rounds: u32) -> Result<Vec<Li
 }
 
 fn line(kind: Kind, host: bool, threads: u32, records: u64, many: &[Measured], one: &[Measured]) -> Line {
-    let sorted = |samples: &[Measured], of: &dyn Fn(&Measured) -> f64| {
-        let mut values: Vec<f64> = samples.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values
-    };
-    let start = median(&sorted(one, &|run| run.cpu_seconds));
-    let cpu = sorted(many, &|run| (run.cpu_seconds - start) * 1e6 / records as f64);
+    let start = median(&sorted(one, |run| run.cpu_seconds));
+    let cpu = sorted(many, |run| (run.cpu_seconds - start) * 1e6 / records as f64);
     let line = Line {
         sink: kind.name(),
         host,
         threads,
         cpu_seconds_per_million: median(&cpu),
         cpu_spread: spread(&cpu),
-        records_per_second: median(&sorted(many, &|run| run.records_per_second)),
+        records_per_second: median(&sorted(many, |run| run.records_per_second)),
         peak_mib: many.iter().map(|run| run.peak_mib).fold(0.0, f64::max),
     };
     eprintln!(

@@ -273,7 +273,8 @@ impl Line {
     }
 }
 
-fn sorted(runs: &[Measured], of: impl Fn(&Measured) -> f64) -> Vec<f64> {
+/// A figure of all runs, the lowest first.
+pub(crate) fn sorted(runs: &[Measured], of: impl Fn(&Measured) -> f64) -> Vec<f64> {
     let mut values: Vec<f64> = runs.iter().map(of).collect();
     values.sort_by(f64::total_cmp);
     values
