@@ -70,8 +70,10 @@ impl Growth {
 pub(crate) struct Extent {
     /// Up to so many records, beginning with a thousand.
     pub(crate) most: u64,
-    /// Records where something else grows.
+    /// Records where partitions grow.
     pub(crate) records: u64,
+    /// Records where modules grow: more, as the second worker's start is not seen in a run with a single record.
+    pub(crate) chained: u64,
     /// How often each run is made.
     pub(crate) runs: u32,
 }
@@ -102,12 +104,12 @@ pub(crate) fn measure(lab: &Lab<'_>, extent: Extent, growth: &mut Growth) -> Res
         }
         pair.delete(lab)?;
     }
-    let pair = Pair::load(lab, extent.records, lab.partitions)?;
+    let pair = Pair::load(lab, extent.chained, lab.partitions)?;
     let chains = prepare_chain(lab)?;
     for modules in MODULES {
         for keeps in [true, false] {
             let what = What::Chain { modules: &chains[..modules], keeps };
-            growth.modules.push(point(lab, &pair, modules as u64, extent.runs, what)?);
+            growth.modules.push(point(lab, &pair, modules as u64, extent.runs.max(2), what)?);
         }
     }
     pair.delete(lab)

@@ -144,7 +144,11 @@ fn measure(lab: &Lab<'_>, options: &Options, sides: &[&'static Side], measuremen
     }
     if parts.contains(&Part::Growth) {
         let (records, runs) = if options.short { (200_000, 1) } else { (1_000_000, 3) };
-        growth::measure(lab, Extent { most: options.growth_most(), records, runs }, &mut measurements.growth)?;
+        growth::measure(
+            lab,
+            Extent { most: options.growth_most(), records, chained: 1_000_000, runs },
+            &mut measurements.growth,
+        )?;
     }
     Ok(())
 }

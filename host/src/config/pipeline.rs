@@ -25,6 +25,9 @@ const PIPELINE: [&str; 11] = [
     "sink",
     "dead-letter",
 ];
+/// The default size of a batch in bytes for a chain of one module, which longer chains divide, and the least of it.
+const BATCH: usize = 1 << 20;
+const LEAST_BATCH: usize = 64 << 10;
 const STAGE: [&str; 4] = ["module", "config", "limits", "on"];
 
 /// The folder of modules, where it can be read.
@@ -65,7 +68,7 @@ pub(super) fn pipeline(name: &str, section: &Section<'_>, unreachable: Option<Du
     }
     let (chain, policy) = chain(section, name, section.has_like("dead-letter"), folder);
 
-    let batch = batch(section.get("batch"));
+    let batch = batch(section.get("batch"), chain.len());
     if let Some((stage, item)) = chain.iter().find(|(stage, _)| stage.limits.memory < 2 * batch.bytes) {
         let message = format!("batches of this pipeline may not fit into the memory limit of `{}`", stage.module);
         section.reader.warn(&item.place, message, &["make `limits.memory` at least four times `batch.bytes`"]);
@@ -141,8 +144,9 @@ fn hint(key: &str, item: &Item<'_>, name: &str) -> Option<String> {
     if similar(key, &PIPELINE).is_some() { None } else { clients::hint(key, item) }
 }
 
-fn batch(item: Option<Item<'_>>) -> BatchLimit {
-    let mut limit = BatchLimit { records: 1024, bytes: 1 << 20 };
+/// What all modules of a chain touch for one batch should fit into a core's cache: the longer the chain, the smaller the batch.
+fn batch(item: Option<Item<'_>>, modules: usize) -> BatchLimit {
+    let mut limit = BatchLimit { records: 1024, bytes: (BATCH / modules.max(1)).max(LEAST_BATCH) };
     if let Some(section) = item.and_then(|item| item.section("write `batch = { records = 1024, bytes = \"1 MiB\" }`")) {
         section.only(&["records", "bytes"], |_, _| None);
         if let Some(records) = section.get("records").and_then(|item| item.count(1..=100_000)) {

@@ -101,6 +101,20 @@ fn a_file_of_ten_lines_has_defaults_for_the_rest() {
 }
 
 #[test]
+fn a_longer_chain_has_smaller_batches_unless_they_are_given() {
+    let bytes = |modules: usize, given: &str| {
+        let mut text = format!(
+            "[pipelines.a]\n{given}\n[pipelines.a.source]\nbrokers = \"b:1\"\ntopics = [\"a\"]\ngroup = \"g\"\n"
+        );
+        text += &"[[pipelines.a.chain]]\nmodule = \"pageviews.wasm\"\n".repeat(modules);
+        text += "[pipelines.a.sink]\ntype = \"stdout\"\n[pipelines.a.dead-letter]\ntopic = \"d\"\n";
+        good(&text).pipelines[0].batch.bytes
+    };
+    assert_eq!((bytes(0, ""), bytes(1, ""), bytes(4, ""), bytes(40, "")), (1 << 20, 1 << 20, 256 << 10, 64 << 10));
+    assert_eq!(bytes(4, "batch = { bytes = \"1 MiB\" }"), 1 << 20);
+}
+
+#[test]
 fn what_may_be_never_or_off_can_be() {
     let text = "unreachable_after = \"never\"\n[admin]\nlisten = \"off\"\n[pipelines.a.source]\nbrokers = \"b:1\"\ntopics = \
                 [\"t\"]\ngroup = \"g\"\nstart = \"stored\"\n[pipelines.a.sink]\ntype = \"stdout\"\n";
