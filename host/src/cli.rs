@@ -12,15 +12,19 @@ use tracing_subscriber::EnvFilter;
 mod apply;
 mod arguments;
 mod check;
+mod conformance;
 mod dead_letters;
 pub mod demo;
+mod fixtures;
 mod generate;
 mod inspect;
 mod places;
 mod replay;
 mod reset;
 mod resume;
+mod rows;
 mod run;
+mod test;
 
 const AFTER: &str = "\
 Exit codes: 0 done, 1 failed at run time, 2 bad usage or configuration, 3 records failed (apply, replay,
@@ -49,6 +53,8 @@ enum Command {
     Run(run::Arguments),
     Check(check::Arguments),
     Apply(apply::Arguments),
+    Test(test::Arguments),
+    Conformance(conformance::Arguments),
     Inspect(inspect::Arguments),
     Generate(generate::Arguments),
     Reset(reset::Arguments),
@@ -160,6 +166,8 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments, format),
         Command::Check(arguments) => check::run(&arguments),
         Command::Apply(arguments) => apply::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Conformance(arguments) => conformance::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Reset(arguments) => reset::run(&arguments),

@@ -39,7 +39,7 @@ pub use http::{
 pub use machine::Machine;
 pub use reader::similar;
 pub use report::{Problem, Report, Severity};
-pub use units::{duration_text, size_text};
+pub use units::{duration as read_duration, duration_text, size as read_size, size_text};
 
 /// What a configuration is checked against, besides itself.
 pub trait Surroundings {
@@ -285,7 +285,7 @@ pub struct Stage {
 }
 
 /// What an instance may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// Bytes of memory.
     pub memory: usize,

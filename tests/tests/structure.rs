@@ -98,7 +98,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustix", &["wake", "wasm", "config/machine", "service", "cli"]),
     ("sd_notify", &["service"]),
     ("signal_hook", &["service", "cli"]),
-    ("toml", &["config"]),
+    ("toml", &["config", "cli/fixtures"]),
     ("wasmtime", &["wasm"]),
     ("wasmtime_wasi", &["wasm"]),
 ];
