@@ -4,6 +4,7 @@
 
 mod scenarios {
     mod admin;
+    mod authors;
     mod breaker;
     mod cloud;
     mod cluster;

@@ -3,7 +3,7 @@
 
 use crate::config::Limits;
 use crate::wasm::Engine;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use case::Case;
 use compare::{differences, log_differences};
 use std::collections::BTreeMap;
@@ -48,7 +48,13 @@ pub(super) struct Verdict {
 ///
 /// # Errors
 /// A case cannot be read, or an instance does not start again after a fault.
-pub(super) fn examine(engine: &Engine, name: &str, bytes: &[u8], cases: &[Case], effort: Effort) -> Result<Vec<Verdict>> {
+pub(super) fn examine(
+    engine: &Engine,
+    name: &str,
+    bytes: &[u8],
+    cases: &[Case],
+    effort: Effort,
+) -> Result<Vec<Verdict>> {
     // what is logged is compared, or told of cases that are wrong: a hundred runs of the same would drown it
     logs::listen(|| each(Trial::new(engine, name, bytes, cases)?, effort)).0
 }
@@ -77,12 +83,17 @@ fn by_itself(trial: &mut Trial<'_>, index: usize, limits: Limits) -> Result<Verd
     let case = &trial.cases[index];
     let mut verdict = Verdict::default();
     let refusal = trial.refusal(index, limits);
+    if let Some(error) = refusal.as_ref().filter(|error| error.step != "configure") {
+        // it is the same for all cases
+        bail!("the module does not load: {error}");
+    }
     if let (Some(error), None) = (&refusal, &case.refused) {
         verdict.wrong = Some(("alone".to_owned(), format!("  the module does not start: {error}\n")));
     }
     if let Some(part) = &case.refused {
         let told = refusal.map_or("the module takes it".to_owned(), |error| error.message);
-        let wrong = || format!("  configuration  {}\n    expected  refused: …{part}…\n    came      {told}\n", case.config);
+        let wrong =
+            || format!("  configuration  {}\n    expected  refused: …{part}…\n    came      {told}\n", case.config);
         verdict.wrong = (!told.contains(part.as_str())).then(|| ("alone".to_owned(), wrong()));
     }
     if verdict.wrong.is_some() || case.refused.is_some() {

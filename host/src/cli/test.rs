@@ -236,7 +236,9 @@ fn wait(arguments: &Arguments) -> Result<(), Failure> {
     let _watches: Vec<Watch> = places
         .iter()
         .filter(|place| place.is_dir())
-        .map(|place| Watch::start(place, hints.clone()).map_err(|error| anyhow!("watching {}: {error}", place.display())))
+        .map(|place| {
+            Watch::start(place, hints.clone()).map_err(|error| anyhow!("watching {}: {error}", place.display()))
+        })
         .collect::<anyhow::Result<_>>()?;
     // never an error: this side has a sender too
     let _ = changed.recv();
