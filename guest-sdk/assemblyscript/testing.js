@@ -56,6 +56,7 @@ export class Harness {
   #outputs(table, records) {
     const count = this.#u32(table);
     const origins = this.#u32(table + 4);
+    this.#aligned(table, origins, this.#u32(table + 8), this.#u32(table + 36), this.#u32(table + 68), this.#u32(table + 92));
     const [timestamps, headerCounts, routes] = [this.#u32(table + 8), this.#u32(table + 36), this.#u32(table + 68)];
     const keys = this.#u32(table + 12) ? this.#column(table + 12, count) : null;
     const values = this.#u32(table + 24) ? this.#column(table + 24, count) : null;
@@ -151,12 +152,18 @@ export class Harness {
     return this.#view().getUint32(at, true);
   }
 
+  #aligned(...addresses) {
+    const wrong = addresses.find((address) => address % 8);
+    if (wrong) throw new Error(`a table or an array at ${wrong} is not at a multiple of 8`);
+  }
+
   #text(at, size) {
     return Buffer.from(this.#door.memory.buffer, at >>> 0, size >>> 0).toString();
   }
 
   #column(at, count) {
     const [lengths, end] = [this.#u32(at), this.#u32(at + 8)];
+    this.#aligned(lengths);
     let data = this.#u32(at + 4);
     const items = [];
     for (let index = 0; index < count; index++) {
