@@ -18,6 +18,7 @@ pub mod demo;
 mod fixtures;
 mod generate;
 mod inspect;
+mod new;
 mod places;
 mod replay;
 mod reset;
@@ -33,6 +34,7 @@ dead-letters redrive).
 Logs go to standard error. EDGEMILL_LOG chooses them: `debug`, or `info,edgemill::kafka=debug`.
 
 A first look, after `make modules`:       edgemill demo
+A transform to begin with:                edgemill new shout --lang rust
 A module tried on one record:             echo '{\"a\":1}' | edgemill apply module.wasm
 A configuration, before it runs:          edgemill check -c edgemill.toml";
 
@@ -52,6 +54,7 @@ struct Cli {
 enum Command {
     Run(run::Arguments),
     Check(check::Arguments),
+    New(new::Arguments),
     Apply(apply::Arguments),
     Test(test::Arguments),
     Conformance(conformance::Arguments),
@@ -165,6 +168,7 @@ pub fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Run(arguments) => run::run(&arguments, format),
         Command::Check(arguments) => check::run(&arguments),
+        Command::New(arguments) => new::run(&arguments),
         Command::Apply(arguments) => apply::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Conformance(arguments) => conformance::run(&arguments),
