@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 mod apply;
 mod arguments;
+mod bench_module;
 mod check;
 mod conformance;
 mod dead_letters;
@@ -57,6 +58,7 @@ enum Command {
     New(new::Arguments),
     Apply(apply::Arguments),
     Test(test::Arguments),
+    BenchModule(bench_module::Arguments),
     Conformance(conformance::Arguments),
     Inspect(inspect::Arguments),
     Generate(generate::Arguments),
@@ -171,6 +173,7 @@ pub fn main() -> ExitCode {
         Command::New(arguments) => new::run(&arguments),
         Command::Apply(arguments) => apply::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::BenchModule(arguments) => bench_module::run(&arguments),
         Command::Conformance(arguments) => conformance::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),

@@ -116,6 +116,30 @@ fn what_came_is_written_into_fixtures() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn what_a_module_costs_is_measured() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (module, input) = (folder.path().join("m.wasm"), folder.path().join("in"));
+    fs::write(&module, keeping("(i32.ne (local.get $index) (i32.const 0))")?)?;
+    fs::write(&input, "0123456789\n".repeat(10))?;
+    let measure = |input: &Path| {
+        let (module, input) = (module.to_str().unwrap_or_default(), input.to_str().unwrap_or_default());
+        program::run(["bench-module", module, "--in", input, "--seconds", "1", "--json"], b"")
+    };
+    let ended = measure(&input)?;
+    ensure!(ended.code == Some(0), "{}", ended.err);
+    let figures: serde_json::Value = serde_json::from_slice(&ended.out)?;
+    ensure!(figures["bytes_a_record"] == 10.0, "{figures}");
+    let lines = figures["measured"].as_array().context("lines")?;
+    // of each batch the first is dropped: all of those of one record
+    let outputs: Vec<f64> = lines.iter().filter_map(|line| line["outputs_a_record"].as_f64()).collect();
+    ensure!(outputs == [0.0, 0.0, 0.9, 0.9], "{figures}");
+    ensure!(lines.iter().all(|line| line["records_a_second"].as_f64() > Some(1000.0)), "{figures}");
+    fs::write(&input, "")?;
+    ensure!(measure(&input)?.err.contains("has no records"));
+    Ok(())
+}
+
 /// The commands of a README's first block for a shell, without what is said of them.
 fn commands(readme: &str) -> String {
     let block = readme.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap_or_default();
