@@ -16,11 +16,13 @@ mod check;
 mod conformance;
 mod dead_letters;
 pub mod demo;
+mod explain;
 mod fixtures;
 mod generate;
 mod inspect;
 mod new;
 mod places;
+mod pretty;
 mod replay;
 mod reset;
 mod resume;
@@ -60,6 +62,7 @@ enum Command {
     Test(test::Arguments),
     BenchModule(bench_module::Arguments),
     Conformance(conformance::Arguments),
+    Explain(explain::Arguments),
     Inspect(inspect::Arguments),
     Generate(generate::Arguments),
     Reset(reset::Arguments),
@@ -175,6 +178,7 @@ pub fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::BenchModule(arguments) => bench_module::run(&arguments),
         Command::Conformance(arguments) => conformance::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Reset(arguments) => reset::run(&arguments),

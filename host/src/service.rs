@@ -296,7 +296,7 @@ fn patience(source: &SourceConfig) -> Duration {
 }
 
 /// The destinations that a pipeline's modules may name.
-fn routes(pipeline: &Pipeline) -> Routes {
+pub fn routes(pipeline: &Pipeline) -> Routes {
     match &pipeline.sink {
         SinkConfig::Kafka(sink) => Routes::new(&sink.topic, &sink.routes),
         SinkConfig::Stdout => Routes::new("stdout", &[]),

@@ -5,7 +5,11 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use edgemill_tests::{modules, program};
+use edgemill_tests::wait::PATIENCE;
+use edgemill_tests::{Broker, Record, modules, program};
+
+use super::pipeline::Pipeline;
+use super::replay::command;
 
 /// A module that keeps the records for whose `$index` in the batch, and number `$seen` of records before the batch, the condition
 /// is true; `$count` is the batch's size.
@@ -171,5 +175,47 @@ fn a_new_transform_builds_and_passes_its_tests_as_its_readme_says() -> Result<()
         let text = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
         ensure!(ran.status.success() && text.contains("1 of 1 cases pass"), "{language}: {script}\n{text}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_records_way_is_shown_module_by_module() -> Result<()> {
+    let broker = Broker::shared();
+    let pipeline = Pipeline::new("explain", 2)?;
+    let conformance = fs::read(modules::folder().join("../conformance/rust.wasm")).context("run `make guests`")?;
+    let chain = ["module = \"first.wasm\"", "module = \"second.wasm\""];
+    let host = pipeline
+        .host("workers = 1", &chain)
+        .module("first.wasm", &conformance)
+        .module("second.wasm", &conformance)
+        .start()?;
+    let values = ["!value !log info \u{1b}[31mhello", "!value !reject too-old from 1999", "!drop", "!trap", "!many 2"];
+    broker.produce(&pipeline.from, values.map(|value| Record::of(value).keyed("k").to(1)))?;
+    pipeline.wait_for_end(PATIENCE)?;
+    let before = (broker.ends(&pipeline.to)?, broker.ends(&pipeline.dead)?);
+    let explain = |offset: &str| command(&host, &["explain"], &[&format!("{}/1/{offset}", pipeline.from)]);
+    for (offset, code, parts) in [
+        (
+            "0",
+            0,
+            vec!["key       k", "module first.wasm: 1 output", "logs      info:  [31mhello", "sink: 1 output"],
+        ),
+        ("1", 3, vec!["module second.wasm: the record fails", "reject (too-old): from 1999", "meets `dead-letter`"]),
+        ("2", 0, vec!["module first.wasm: nothing: it is dropped", "sink: nothing"]),
+        ("3", 3, vec!["trap", "as it was told", "conformance"]),
+        ("4", 0, vec!["module first.wasm: 2 outputs", "module second.wasm: 1 output", "sink: 2 outputs"]),
+    ] {
+        let ended = explain(offset)?;
+        let text = String::from_utf8(ended.out)?;
+        ensure!(ended.code == Some(code), "{offset}: {text}{}", ended.err);
+        for part in parts {
+            ensure!(text.contains(part), "{offset}: no {part:?} in\n{text}");
+        }
+        ensure!(!text.contains('\u{1b}'), "what a record holds spoke to the terminal: {text}");
+    }
+    let gone = explain("99")?;
+    ensure!(gone.code == Some(1) && gone.err.contains("no record at offset 99"), "{}", gone.err);
+    ensure!(explain("x")?.code == Some(2));
+    ensure!((broker.ends(&pipeline.to)?, broker.ends(&pipeline.dead)?) == before, "something was written");
     Ok(())
 }

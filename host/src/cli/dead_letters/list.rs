@@ -2,8 +2,8 @@
 
 use super::super::arguments::ConfigFile;
 use super::super::places::time_text;
+use super::super::pretty::one_line;
 use super::super::{Done, Failure};
-use super::pretty::one_line;
 use super::{Filters, Letters, failed};
 use crate::dead_letter::each;
 use crate::kafka::range;

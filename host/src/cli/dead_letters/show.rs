@@ -2,8 +2,8 @@
 
 use super::super::arguments::ConfigFile;
 use super::super::places::time_text;
+use super::super::pretty::{harmless, one_line, shown};
 use super::super::{Done, Failure};
-use super::pretty::{harmless, one_line, shown};
 use super::{Filters, Letters, failed};
 use crate::batch::Bytes;
 use crate::dead_letter::{Letter, each};
