@@ -9,7 +9,8 @@ use super::{Done, Failure};
 use crate::batch::Batch;
 use crate::chain::apply::Chain;
 use crate::chain::{Plan, PlanStage};
-use crate::config::{Config, KafkaSource, Pipeline, Stage, Topics};
+use crate::config::{Config, KafkaSource, Pipeline, Stage, Start, Topics};
+use crate::kafka::offsets;
 use crate::kafka::range::{self, Range};
 use crate::modules;
 use crate::record::Partition;
@@ -83,19 +84,27 @@ fn fetch(source: &KafkaSource, place: &Place) -> Result<Gathered, Failure> {
     let Place { partition, offset } = place;
     // nothing else of the pipeline's topics is of interest
     let source = KafkaSource { topics: Topics::List(vec![partition.topic.clone()]), ..source.clone() };
+    let failed = |error| Failure::Failed(anyhow!("{error}"));
+    let whole = offsets::ranges(&source, None, &Start::Earliest, &Start::Latest).map_err(failed)?;
+    let (topic, number) = (one_line(&partition.topic), partition.number);
+    let Some(range) = whole.iter().find(|range| range.partition == *partition) else {
+        return Err(Failure::Failed(anyhow!("topic {topic} has no partition {number}")));
+    };
+    if !(range.from..range.to).contains(offset) {
+        let (from, to) = (range.from, range.to);
+        return Err(Failure::Failed(anyhow!(
+            "{topic}/{number} has no record at offset {offset}: it has those from {from} to below {to}"
+        )));
+    }
     let mut found = None;
     range::read(&source, vec![Range::new(partition.clone(), *offset, offset + 1)], |batch| {
         if found.is_none() && batch.offsets.first() == Some(offset) {
             found = Some(copy(batch, 0));
         }
     })
-    .map_err(|error| Failure::Failed(anyhow!(error)))?;
-    found.ok_or_else(|| {
-        let (topic, number) = (&partition.topic, partition.number);
-        Failure::Failed(anyhow!(
-            "{topic}/{number} has no record at offset {offset}: it is gone, not there yet, or one that Kafka keeps to itself"
-        ))
-    })
+    .map_err(failed)?;
+    let none = "the record was compacted away, or is one that Kafka keeps to itself";
+    found.ok_or_else(|| Failure::Failed(anyhow!("{topic}/{number} has no record at offset {offset}: {none}")))
 }
 
 /// A record of a batch by itself.
