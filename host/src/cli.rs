@@ -23,6 +23,7 @@ mod inspect;
 mod new;
 mod places;
 mod pretty;
+mod record;
 mod replay;
 mod reset;
 mod resume;
@@ -60,6 +61,7 @@ enum Command {
     New(new::Arguments),
     Apply(apply::Arguments),
     Test(test::Arguments),
+    Record(record::Arguments),
     BenchModule(bench_module::Arguments),
     Conformance(conformance::Arguments),
     Explain(explain::Arguments),
@@ -176,6 +178,7 @@ pub fn main() -> ExitCode {
         Command::New(arguments) => new::run(&arguments),
         Command::Apply(arguments) => apply::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Record(arguments) => record::run(&arguments),
         Command::BenchModule(arguments) => bench_module::run(&arguments),
         Command::Conformance(arguments) => conformance::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

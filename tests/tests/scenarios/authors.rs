@@ -212,6 +212,23 @@ fn a_records_way_is_shown_module_by_module() -> Result<()> {
     let gone = explain("99")?;
     ensure!(gone.code == Some(1) && gone.err.contains("no record at offset 99"), "{}", gone.err);
     ensure!(explain("x")?.code == Some(2));
+    // the same records as a fixture, which the module then passes
+    let folder = tempfile::tempdir()?;
+    fs::create_dir(folder.path().join("fixtures"))?;
+    let fixture = folder.path().join("fixtures/live.json");
+    let out = fixture.to_str().context("a path")?;
+    let recorded = command(&host, &["record"], &["--count", "4", "--out", out])?;
+    ensure!(recorded.code == Some(0), "{}", recorded.err);
+    fs::write(folder.path().join("m.wasm"), &conformance)?;
+    for more in ["--update", "--orders=3"] {
+        let tested = program::run(["test", folder.path().to_str().context("a path")?, more], b"")?;
+        ensure!(tested.code == Some(0), "{}{}", String::from_utf8_lossy(&tested.out), tested.err);
+    }
+    let written = fs::read_to_string(&fixture)?;
+    ensure!(!written.contains("hello") && written.contains("\"offset\":4"), "the newest four: {written}");
+    ensure!(written.contains("\"code\":\"trap\""), "{written}");
+    let redacted = String::from_utf8(command(&host, &["record"], &["--redact", "x"])?.out)?;
+    ensure!(!redacted.contains("reject too-old") && !redacted.contains("\"k\""), "{redacted}");
     ensure!((broker.ends(&pipeline.to)?, broker.ends(&pipeline.dead)?) == before, "something was written");
     Ok(())
 }
