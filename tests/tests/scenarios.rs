@@ -36,4 +36,5 @@ mod scenarios {
     mod start;
     mod swap;
     mod tls;
+    mod words;
 }
