@@ -1,6 +1,7 @@
 //! The command line: what may be written, and what a command's end means to the shell. The commands are below.
 
 use crate::config::{LogFormat, Report};
+use crate::harmless::one_line;
 use crate::service::RunError;
 use anyhow::anyhow;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -196,11 +197,11 @@ pub fn main() -> ExitCode {
         Ok(Done::Well) | Err(Failure::Unread) => ExitCode::SUCCESS,
         Ok(Done::WithRejects) => ExitCode::from(3),
         Err(Failure::Failed(error)) => {
-            eprintln!("error: {error:#}");
+            eprintln!("{}", last_line(&error));
             ExitCode::FAILURE
         }
         Err(Failure::Usage(error)) => {
-            eprintln!("error: {error:#}");
+            eprintln!("{}", last_line(&error));
             ExitCode::from(2)
         }
         Err(Failure::Configuration(report)) => {
@@ -208,6 +209,11 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// What a command that failed says last. Errors have words of servers, brokers and modules in them.
+fn last_line(error: &anyhow::Error) -> String {
+    format!("error: {}", one_line(&format!("{error:#}")))
 }
 
 /// Writes a report to standard error, in colours where a person reads it.
@@ -244,6 +250,12 @@ mod tests {
     #[test]
     fn the_command_line_has_no_contradictions() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_last_line_is_one_whatever_a_server_said() {
+        let error = anyhow!("u: \u{1b}[31mno\nerror: yes").context("the sink");
+        assert_eq!(last_line(&error), "error: the sink: u: \u{fffd}[31mno error: yes");
     }
 
     #[test]

@@ -33,8 +33,8 @@ mod units;
 
 pub use file::default_state;
 pub use http::{
-    ColumnType, Featurebase, FeaturebaseCloud, HttpBatch, HttpClient, HttpFormat, HttpSink, Id, LateErrors, Part,
-    RefusedRows, Secret, SqlColumn, Tombstones, Unit,
+    Address, ColumnType, Featurebase, FeaturebaseCloud, HttpBatch, HttpClient, HttpFormat, HttpSink, Id, LateErrors,
+    Part, RefusedRows, Secret, SqlColumn, Tombstones, Unit,
 };
 pub use machine::Machine;
 pub use reader::similar;

@@ -48,7 +48,7 @@ const WAYS: [Way; 7] =
     [Way::Unauthorized, Way::TooFast, Way::TooMany, Way::Broken, Way::Gone, Way::TakenAndGone, Way::Stalled];
 
 /// Those of a server's `/sql`.
-const SQL_WAYS: [Way; 5] = [Way::Broken, Way::Gone, Way::TakenAndGone, Way::Stalled, Way::NotStored];
+const SQL_WAYS: [Way; 6] = [Way::Broken, Way::Gone, Way::TakenAndGone, Way::Stalled, Way::NotStored, Way::Strange];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Way {
@@ -63,6 +63,8 @@ enum Way {
     Stalled,
     /// Status 200, and an error whose reason is no row.
     NotStored,
+    /// The same, in words that nobody has seen.
+    Strange,
 }
 
 /// A row, and how often it came.
@@ -304,6 +306,7 @@ fn answer(request: &Request, state: &Mutex<State>) -> Option<Told> {
             let error = "importing batch: doing Translation: connection refused";
             Some((200, "", json!({ "schema": { "fields": [] }, "data": [], "error": error }).to_string()))
         }
+        Some(Way::Strange) => Some((200, "", json!({ "error": "shard 5 is away: try a spell" }).to_string())),
         Some(Way::Unauthorized) => Some((401, "", String::new())),
         Some(Way::TooFast) => Some((400, "", json!({ "code": "ResourceThroughputExceeded" }).to_string())),
         Some(Way::TooMany) => Some((429, "Retry-After: 0\r\n", String::new())),
@@ -322,7 +325,7 @@ fn answer(request: &Request, state: &Mutex<State>) -> Option<Told> {
         }
     };
     let what = match (&told, way) {
-        (Some((status, ..)), way) if way != Some(Way::NotStored) => status.to_string(),
+        (Some((status, ..)), way) if !matches!(way, Some(Way::NotStored | Way::Strange)) => status.to_string(),
         (_, way) => way.map_or_else(String::new, |way| format!("{way:?}")),
     };
     if !request.headers.contains_key(LOOK) {

@@ -37,4 +37,5 @@ mod scenarios {
     mod start;
     mod swap;
     mod tls;
+    mod words;
 }

@@ -3,13 +3,14 @@
 use super::arguments::{ConfigFile, engine, pipeline};
 use super::fixtures::logs;
 use super::places::time_text;
-use super::pretty::{harmless, one_line, shown};
+use super::pretty::{shown, value};
 use super::rows::each_row;
 use super::{Done, Failure};
 use crate::batch::Batch;
 use crate::chain::apply::Chain;
 use crate::chain::{Plan, PlanStage};
 use crate::config::{Config, KafkaSource, Pipeline, Stage, Start, Topics};
+use crate::harmless::one_line;
 use crate::kafka::offsets;
 use crate::kafka::range::{self, Range};
 use crate::modules;
@@ -150,7 +151,7 @@ fn follow(config: &Config, pipeline: &Pipeline, record: Gathered, text: &mut Str
                     one_line(&failure.message)
                 );
                 for line in failure.backtrace.iter().flat_map(|backtrace| backtrace.lines()) {
-                    let _ = writeln!(text, "            {}", harmless(line));
+                    let _ = writeln!(text, "            {}", one_line(line));
                 }
                 let rule = stage.policy.rule(failure.class);
                 let retried = if rule.retry.is_some() { "is tried again, and then " } else { "" };
@@ -225,7 +226,7 @@ fn describe_row(row: &Row<'_>, text: &mut String) {
     if let Some(topic) = row.topic {
         field("route", &one_line(topic));
     }
-    field("value", &shown(row.value));
+    field("value", &value(row.value));
 }
 
 #[cfg(test)]

@@ -130,6 +130,11 @@ impl Health {
         }
     }
 
+    /// Whether the cluster has answered, and its brokers are not known to be down since.
+    pub(super) fn is_up(&self) -> bool {
+        self.answered && self.down.is_none()
+    }
+
     /// Takes note of an error. `about` names what it concerns, where that is known.
     pub(super) fn note(&mut self, error: &Error, fatal: bool, about: &str) {
         let Error { code, text } = error;
