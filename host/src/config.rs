@@ -68,6 +68,8 @@ pub trait Surroundings {
 /// A whole configuration file.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The file itself, as it was named.
+    pub file: PathBuf,
     /// The folder of modules.
     pub modules: PathBuf,
     /// Where compiled modules and the last good plans are kept; made with mode 0700.

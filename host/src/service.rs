@@ -270,7 +270,7 @@ fn loader(config: &Config, pipeline: &Pipeline, load: &Load) -> Loader {
         sink: pipeline.policy,
         load: load.clone(),
         self_test: crate::modules::self_test::run,
-        last_good: LastGood::new(&config.state, &pipeline.name),
+        last_good: LastGood::new(config, pipeline),
     }
 }
 

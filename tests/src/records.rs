@@ -351,6 +351,17 @@ impl Kafka {
         Ok(ids)
     }
 
+    /// Whether anybody was ever in a group.
+    ///
+    /// # Errors
+    /// The cluster is down.
+    pub fn has_group(&self, group: &str) -> Result<bool> {
+        let consumer: BaseConsumer = self.client().create()?;
+        let list = consumer.fetch_group_list(Some(group), PATIENCE)?;
+        // of a group that it does not know the broker says that it is dead
+        Ok(list.groups().iter().any(|group| group.state() != "Dead"))
+    }
+
     /// Counts the records of a topic that a group has not committed.
     ///
     /// # Errors

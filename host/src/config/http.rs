@@ -16,43 +16,18 @@ mod featurebase;
 
 pub use address::Address;
 pub use columns::{ColumnType, Id, Part, SqlColumn, Unit};
-pub(super) use featurebase::sql;
 pub use featurebase::{Featurebase, Tombstones};
+pub(super) use featurebase::{KEYS as SQL, sql};
 
 use address::address;
 
 /// The tutorials' login.
 const LOGIN: &str = "https://id.featurebase.com";
 
-const COMMON: [&str; 6] = ["type", "batch", "window", "in_flight", "timeout", "tls"];
-const HTTP: [&str; 7] = ["url", "method", "headers", "format", "compression", "retry", "refused"];
-const CLOUD: [&str; 6] = ["endpoint", "login_url", "username", "password", "compression", "late_errors"];
-
-/// All keys of these sinks, for whoever writes one elsewhere.
-pub(super) const KEYS: [&str; 22] = [
-    "url",
-    "table",
-    "id",
-    "columns",
-    "create_table",
-    "tombstones",
-    "endpoint",
-    "username",
-    "password",
-    "login_url",
-    "late_errors",
-    "method",
-    "headers",
-    "format",
-    "compression",
-    "retry",
-    "refused",
-    "batch",
-    "window",
-    "in_flight",
-    "timeout",
-    "tls",
-];
+/// Keys of all these sinks, of type `http`, and of type `featurebase-cloud`.
+pub(super) const COMMON: [&str; 6] = ["type", "batch", "window", "in_flight", "timeout", "tls"];
+pub(super) const HTTP: [&str; 7] = ["url", "method", "headers", "format", "compression", "retry", "refused"];
+pub(super) const CLOUD: [&str; 6] = ["endpoint", "login_url", "username", "password", "compression", "late_errors"];
 
 /// Headers that say how a body is sent: one that is wrong loses rows, since servers read what it says.
 const OWN_HEADERS: [&str; 11] = [

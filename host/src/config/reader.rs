@@ -1,7 +1,7 @@
 //! Reads tables and values of a TOML file and collects everything that is wrong with them. Knows TOML and its places; no key.
 
 use super::report::{Problem, Severity};
-use super::{Surroundings, secret, units};
+use super::{Surroundings, http, secret, units};
 use crate::harmless::is_hostile;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// All keys by their table; of a key that several tables have, the likeliest comes first.
-pub(super) const KEYS: [(&str, &[&str]); 8] = [
+pub(super) const KEYS: [(&str, &[&str]); 11] = [
     ("", &["modules", "state", "host", "grace", "unreachable_after", "log", "admin", "pipelines"]),
     (
         "pipelines.NAME",
@@ -36,7 +36,10 @@ pub(super) const KEYS: [(&str, &[&str]); 8] = [
     ),
     ("pipelines.NAME.chain", &["module", "config", "limits"]),
     ("pipelines.NAME.sink", &["type", "topic", "routes", "partition", "in_flight"]),
-    ("pipelines.NAME.sink", &super::http::KEYS),
+    ("pipelines.NAME.sink", &http::COMMON),
+    ("pipelines.NAME.sink", &http::HTTP),
+    ("pipelines.NAME.sink", &http::CLOUD),
+    ("pipelines.NAME.sink", &http::SQL),
     ("pipelines.NAME.dead-letter", &["topic", "brokers", "librdkafka"]),
     ("admin", &["listen"]),
 ];

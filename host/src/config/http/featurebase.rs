@@ -7,7 +7,9 @@ use crate::config::reader::{Item, Section};
 use std::collections::BTreeMap;
 use toml::de::DeValue;
 
-const KEYS: [&str; 7] = ["url", "headers", "table", "id", "columns", "create_table", "tombstones"];
+/// Keys of this type of sink alone.
+pub(in crate::config) const KEYS: [&str; 7] =
+    ["url", "headers", "table", "id", "columns", "create_table", "tombstones"];
 
 /// A FeatureBase server's table.
 #[derive(Clone, Debug)]
