@@ -47,12 +47,12 @@ export class Growing {
       this.lengths.push(-1);
     } else if (typeof item === "string") {
       // at most three bytes for each of UTF-16's units
-      this.#reserve(3 * item.length);
+      this.reserve(3 * item.length);
       const { written } = encoder.encodeInto(item, this.data.subarray(this.size));
       this.size += written;
       this.lengths.push(written);
     } else if (item instanceof Uint8Array) {
-      this.#reserve(item.length);
+      this.reserve(item.length);
       this.data.set(item, this.size);
       this.size += item.length;
       this.lengths.push(item.length);
@@ -78,7 +78,8 @@ export class Growing {
     if (this.data.length > KEPT) this.data = new Uint8Array(4096);
   }
 
-  #reserve(more) {
+  /** Makes room for more bytes. */
+  reserve(more) {
     const needed = this.size + more;
     if (needed <= this.data.length) return;
     const larger = new Uint8Array(Math.max(needed, 2 * this.data.length));

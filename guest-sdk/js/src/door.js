@@ -1,9 +1,8 @@
 // The component door: what the host calls, made of a transform. It knows the contract's shape and no host.
 
 import { log, logTo } from "./log.js";
-import { Outputs } from "./outputs.js";
+import { Columns } from "./outputs.js";
 import { Batch } from "./record.js";
-import { Reject } from "./reject.js";
 
 /** What a call that ends with the contract's own error throws. */
 const failure = (message) => ({ payload: message });
@@ -22,7 +21,7 @@ export function door(definition, write) {
   if (typeof definition?.transform !== "function") {
     throw new TypeError("the source has no transform for its default export: write `export default defineTransform(…)`");
   }
-  const outputs = new Outputs();
+  const columns = new Columns();
   let apply;
   return {
     configure(text) {
@@ -39,7 +38,7 @@ export function door(definition, write) {
     transform(raw) {
       if (apply === undefined) throw failure("transform was called before configure");
       try {
-        return outputs.run(new Batch(raw), apply, Reject);
+        return columns.run(new Batch(raw), apply);
       } catch (error) {
         // what nobody caught is a fault: the host tells the last error that was logged
         const fault = error instanceof Error ? error : new Error(String(error));

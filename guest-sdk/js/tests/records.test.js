@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { defineTransform, log, Reject } from "edgemill-guest";
 import { harness } from "edgemill-guest/testing";
+import { Columns } from "../src/outputs.js";
+import { Batch } from "../src/record.js";
 
 const bytes = (...items) => Uint8Array.from(items);
 const run = (transform, records, options) => harness(defineTransform(transform), options).run(records);
@@ -38,12 +40,15 @@ test("json is parsed, or refused", () => {
 });
 
 test("columns that nothing was set in are not given", () => {
-  const raw = [];
-  const transform = defineTransform((record, out) => (record.text() === "drop" ? undefined : out.keep()));
-  const results = harness(transform).run(["a", "drop", { key: "k", value: "b", headers: [["h", "v"]] }]);
-  assert.deepEqual(results.texts, ["a", "b"]);
-  assert.deepEqual(raw, []);
-  assert.deepEqual(results.outputs[1].headers, [["h", bytes(0x76)]]);
+  const none = { data: new Uint8Array(), lengths: new Int32Array() };
+  const column = { data: bytes(0x61, 0x62), lengths: Int32Array.of(1, 1) };
+  const raw = { topic: "t", partition: 0, offsets: BigInt64Array.of(0n, 1n), timestamps: BigInt64Array.of(1n, 1n), keys: column, values: column };
+  const batch = new Batch({ ...raw, headers: { counts: new Uint32Array(), names: none, values: none } });
+  const kept = new Columns().run(batch, (record, out) => (record.text() === "b" ? out.keep() : undefined));
+  assert.deepEqual(kept.origins, Uint32Array.of(1));
+  assert.deepEqual([kept.keys, kept.values, kept.timestamps, kept.headers, kept.routes.length], [undefined, undefined, undefined, undefined, 0]);
+  const set = new Columns().run(batch, (record, out) => out.emit({ value: "x" }));
+  assert.deepEqual([set.keys, set.values.lengths, set.timestamps], [undefined, Int32Array.of(1, 1), undefined]);
 });
 
 test("what is set late reaches only its own output", () => {
@@ -87,6 +92,18 @@ test("an error is a fault, and logged with its place", () => {
   assert.throws(() => harness(defineTransform(async () => {})).run(["a"]), /cannot be async/);
   assert.throws(() => run((_, out) => out.emit({ valve: "x" }), ["a"]), /an output has no valve/);
   assert.throws(() => run((_, out) => out.emit({ value: 7 }), ["a"]), /expected text/);
+  assert.throws(() => run((_, out) => out.emit({ timestamp: 2n ** 63n }), ["a"]), /more than 64 bits/);
+});
+
+test("an output that was half written is a fault, although somebody catches the error", () => {
+  const careless = (record, out) => {
+    try {
+      out.emit({ value: "x", route: 7 });
+    } catch {
+      out.keep();
+    }
+  };
+  assert.throws(() => run(careless, ["a"]), /went on after emit had thrown/);
 });
 
 test("messages are logged", () => {
