@@ -10,6 +10,8 @@ mkdir -p "$target/conformance" "$cache"
 for language in "$@"; do
   parts=(guest-sdk/"$language" guest-sdk/wit scripts/guests.sh scripts/toolchain.sh)
   [ -d guest-sdk/conformance/"$language" ] && parts+=(guest-sdk/conformance/"$language")
+  # one SDK is around the other
+  [ "$language" = cpp ] && parts+=(guest-sdk/c)
   hash=$(git ls-files -z --cached --others --exclude-standard -- "${parts[@]}" | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16)
   kept=$cache/$language-$hash
   if [ ! -d "$kept" ]; then

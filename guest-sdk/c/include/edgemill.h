@@ -113,7 +113,7 @@ void em_log(em_level level, const char *format, ...) __attribute__((format(print
 void em_log_bytes(em_level level, em_bytes message);
 
 /* Logs, and gives up: a fault of this record, which meets the pipeline's policy. */
-_Noreturn void em_trap(const char *message);
+__attribute__((noreturn)) void em_trap(const char *message);
 
 /* The module's configuration as JSON text: `null` where the pipeline has none. */
 typedef enum em_json { EM_JSON_ABSENT, EM_JSON_NULL, EM_JSON_BOOL, EM_JSON_NUMBER, EM_JSON_STRING, EM_JSON_OBJECT, EM_JSON_ARRAY, EM_JSON_WRONG } em_json;

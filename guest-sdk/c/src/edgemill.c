@@ -349,7 +349,7 @@ void em_log(em_level level, const char *format, ...) {
     va_end(arguments);
 }
 
-_Noreturn void em_trap(const char *message) {
+void em_trap(const char *message) {
     em_log_bytes(EM_ERROR, em_text(message));
     abort();
 }
