@@ -3,7 +3,7 @@
 # TARGET_DIR/conformance/LANGUAGE.wasm. guest-sdk/LANGUAGE/check does both. What has not changed is taken from the cache.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-target=$(realpath -m "$1") cache=$(realpath -m "${EDGEMILL_CACHE:-.cache}")/guests
+target=$(realpath -m "$1") cache=$(realpath -m "${EDGEMILL_CACHE:-.cache}")/guests/modules
 shift
 [ $# -gt 0 ] || set -- $(for check in guest-sdk/*/check; do basename "$(dirname "$check")"; done)
 mkdir -p "$target/conformance" "$cache"

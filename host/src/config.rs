@@ -33,8 +33,8 @@ mod units;
 
 pub use file::default_state;
 pub use http::{
-    ColumnType, Featurebase, FeaturebaseCloud, HttpBatch, HttpClient, HttpFormat, HttpSink, Id, LateErrors, Part,
-    RefusedRows, Secret, SqlColumn, Tombstones, Unit,
+    Address, ColumnType, Featurebase, FeaturebaseCloud, HttpBatch, HttpClient, HttpFormat, HttpSink, Id, LateErrors,
+    Part, RefusedRows, Secret, SqlColumn, Tombstones, Unit,
 };
 pub use machine::Machine;
 pub use reader::similar;
@@ -68,6 +68,8 @@ pub trait Surroundings {
 /// A whole configuration file.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The file itself, as it was named.
+    pub file: PathBuf,
     /// The folder of modules.
     pub modules: PathBuf,
     /// Where compiled modules and the last good plans are kept; made with mode 0700.

@@ -13,6 +13,7 @@ mod scenarios {
     mod examples;
     mod examples_check;
     mod examples_errors;
+    mod examples_refused;
     mod featurebase_sql;
     mod featurebase_stand_in;
     mod fire;
@@ -21,9 +22,11 @@ mod scenarios {
     mod harness;
     mod hostile;
     mod kafka_errors;
+    mod kept;
     mod kill;
     mod late;
     mod load;
+    mod million;
     mod once;
     mod pipeline;
     mod poison;
@@ -37,4 +40,5 @@ mod scenarios {
     mod start;
     mod swap;
     mod tls;
+    mod words;
 }

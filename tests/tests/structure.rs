@@ -33,6 +33,7 @@ const WORDS: &[&str] = &[
     "dead_letter",
     "backoff",
     "finding",
+    "harmless",
     "records",
     "generate",
 ];

@@ -13,7 +13,7 @@ use trial::{Came, Place, Took, Trial};
 
 pub(super) mod case;
 mod compare;
-mod logs;
+pub(super) mod logs;
 mod trial;
 
 /// The most records of a batch in random orders.

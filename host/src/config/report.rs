@@ -1,6 +1,7 @@
 //! What is wrong with a configuration file, for a person: every problem with its line, a caret and the remedy.
 //! Never shows the value of a secret, wherever the problem is.
 
+use crate::harmless::{is_hostile, one_line};
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::ops::Range;
@@ -137,12 +138,13 @@ impl Report {
             Severity::Absent | Severity::Warning => ("warning", style.warning),
         };
         let Style { strong, faint, end, .. } = style;
-        writeln!(out, "{colour}{word}{end}{strong}: {}{end}", problem.message)?;
+        writeln!(out, "{colour}{word}{end}{strong}: {}{end}", one_line(&problem.message))?;
         let margin = match (self.place(problem), &problem.span) {
             (Some((line, column)), Some(span)) => {
                 let excerpt = Excerpt::new(&self.text, span);
                 let margin = " ".repeat(line.to_string().len());
-                let key = if problem.path.is_empty() { String::new() } else { format!("  ({})", problem.path) };
+                let path = one_line(&problem.path);
+                let key = if path.is_empty() { String::new() } else { format!("  ({path})") };
                 writeln!(out, "{margin}{faint}-->{end} {}:{line}:{column}{key}", self.file)?;
                 writeln!(out, "{margin} {faint}|{end}")?;
                 writeln!(out, "{}", format!("{faint}{line} |{end} {}", excerpt.line).trim_end())?;
@@ -158,7 +160,7 @@ impl Report {
         for help in &problem.help {
             for (index, line) in help.lines().enumerate() {
                 let lead = if index == 0 { "= help:" } else { "       " };
-                writeln!(out, "{}", format!("{margin} {faint}{lead}{end} {line}").trim_end())?;
+                writeln!(out, "{}", format!("{margin} {faint}{lead}{end} {}", one_line(line)).trim_end())?;
             }
         }
         writeln!(out)
@@ -205,12 +207,14 @@ impl Excerpt {
         let start = span.start.min(text.len());
         let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
-        let line: Vec<char> =
-            text[line_start..line_end].chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let line: Vec<char> = text[line_start..line_end].chars().map(|c| if is_hostile(c) { ' ' } else { c }).collect();
         let indent = text[line_start..start].chars().count();
         let end = span.end.clamp(start, line_end);
         let width = text[start..end].chars().count().max(1);
         if line.len() <= Self::WIDEST {
+            let cells =
+                |from: usize, to: usize| line[from..to.min(line.len())].iter().map(|c| cells(*c)).sum::<usize>();
+            let (indent, width) = (cells(0, indent), cells(indent, indent + width).max(1));
             return Self { line: line.iter().collect::<String>().trim_end().to_owned(), indent, width };
         }
         let from = indent.saturating_sub(Self::WIDEST / 3).min(line.len());
@@ -223,6 +227,25 @@ impl Excerpt {
             indent,
             width: width.min(Self::WIDEST + 1 - indent.min(Self::WIDEST)),
         }
+    }
+}
+
+/// How many places a letter takes in a terminal, about: those of East Asian scripts and pictures take two, marks on others none.
+fn cells(letter: char) -> usize {
+    match u32::from(letter) {
+        0x300..=0x36f | 0x200b..=0x200d | 0xfe00..=0xfe0f => 0,
+        0x1100..=0x115f
+        | 0x2e80..=0xa4cf
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f
+        | 0xff00..=0xff60
+        | 0xffe0..=0xffe6
+        | 0x1f300..=0x1f64f
+        | 0x1f680..=0x1f6ff
+        | 0x1f900..=0x1f9ff
+        | 0x20000..=0x3fffd => 2,
+        _ => 1,
     }
 }
 
