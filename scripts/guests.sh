@@ -2,6 +2,7 @@
 # guests.sh TARGET_DIR [LANGUAGE...] - tests the SDKs of all languages by their own means, and builds their conformance transforms:
 # TARGET_DIR/conformance/LANGUAGE.wasm. guest-sdk/LANGUAGE/check does both. What has not changed is taken from the cache.
 set -euo pipefail
+shopt -s nullglob
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 target=$(realpath -m "$1") cache=$(realpath -m "${EDGEMILL_CACHE:-.cache}")/guests/modules
 shift
