@@ -76,8 +76,11 @@ fn promise_keep_holds_when_many_hosts_of_one_configuration_start_at_the_same_mom
     let args = ["run", "-c", file.to_str().context("a path in UTF-8")?];
 
     let hosts = (0..count).map(|_| program::start(args, b"")).collect::<Result<Vec<_>>>()?;
-    let here = || Ok((broker.members(&pipeline.group)?.len() == count).then_some(()));
-    wait_for("all are members", PATIENCE * 2, here)?;
+    let members = |wanted| {
+        let are = || Ok((broker.members(&pipeline.group)?.len() == wanted).then_some(()));
+        wait_for(&format!("there are {wanted} members"), PATIENCE * 2, are)
+    };
+    members(count)?;
     for host in &hosts {
         host.signal(Signal::TERM)?;
     }
@@ -92,9 +95,10 @@ fn promise_keep_holds_when_many_hosts_of_one_configuration_start_at_the_same_mom
     ensure!(fs::read(kept[0].path().join("module.wasm"))? == modules::hostile("identity")?);
 
     // and any of them falls back to it
+    members(0)?;
     fs::write(path("modules/module.wasm"), modules::hostile("trap-on-start")?)?;
     let host = program::start(args, b"")?;
-    wait_for("it is a member", PATIENCE, || Ok((broker.members(&pipeline.group)?.len() == 1).then_some(())))?;
+    members(1)?;
     host.signal(Signal::TERM)?;
     let ended = host.wait()?;
     ensure!(ended.code == Some(0) && ended.err.contains(FELL_BACK), "{:?}: {}", ended.code, ended.err);
