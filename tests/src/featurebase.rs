@@ -38,6 +38,8 @@ pub struct Faults {
     pub stall: Duration,
     /// How long a token lasts; zero: an hour.
     pub token: Duration,
+    /// What every request to `/sql` is answered with as an error; "": nothing.
+    pub says: &'static str,
 }
 
 /// The header of a request that never fails.
@@ -306,7 +308,10 @@ fn answer(request: &Request, state: &Mutex<State>) -> Option<Told> {
             let error = "importing batch: doing Translation: connection refused";
             Some((200, "", json!({ "schema": { "fields": [] }, "data": [], "error": error }).to_string()))
         }
-        Some(Way::Strange) => Some((200, "", json!({ "error": "shard 5 is away: try a spell" }).to_string())),
+        Some(Way::Strange) => {
+            let error = if state.faults.says.is_empty() { "shard 5 is away" } else { state.faults.says };
+            Some((200, "", json!({ "error": error }).to_string()))
+        }
         Some(Way::Unauthorized) => Some((401, "", String::new())),
         Some(Way::TooFast) => Some((400, "", json!({ "code": "ResourceThroughputExceeded" }).to_string())),
         Some(Way::TooMany) => Some((429, "Retry-After: 0\r\n", String::new())),
@@ -336,6 +341,9 @@ fn answer(request: &Request, state: &Mutex<State>) -> Option<Told> {
 
 impl State {
     fn way(&mut self, path: &str) -> Option<Way> {
+        if path == "/sql" && !self.faults.says.is_empty() {
+            return Some(Way::Strange);
+        }
         let (one_in, random) = (self.faults.one_in, self.random.as_mut()?);
         let ways = if path == "/sql" { &SQL_WAYS[..] } else { &WAYS };
         (one_in > 0 && random.u32(..one_in) == 0).then(|| ways[random.usize(..ways.len())])

@@ -135,7 +135,8 @@ fn promise_commit_every_row_is_in_the_cloud_once_by_its_id_while_it_fails_in_eve
     let broker = Broker::shared();
     let count = scale(100_000, 1_000_000);
     let (from, letters, group) = (broker.topic("cloud", PARTITIONS)?, broker.topic("letters", 1)?, unique("cloud"));
-    let faults = Faults { seed: 6, one_in: 20, stall: Duration::from_millis(2500), token: Duration::from_secs(3) };
+    let stall = Duration::from_millis(2500);
+    let faults = Faults { seed: 6, one_in: 20, stall, token: Duration::from_secs(3), ..Faults::default() };
     let cloud = Featurebase::start(faults)?;
     broker.produce(&from, (0..count).map(record))?;
     let begun = Instant::now();
