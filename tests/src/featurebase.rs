@@ -289,7 +289,10 @@ fn answer(request: &Request, state: &Mutex<State>) -> Option<Told> {
             let error = "importing batch: doing Translation: connection refused";
             Some((200, "", json!({ "schema": { "fields": [] }, "data": [], "error": error }).to_string()))
         }
-        Some(Way::Strange) => Some((200, "", json!({ "error": "shard 5 is away: try a spell" }).to_string())),
+        Some(Way::Strange) => {
+            let error = if state.faults.says.is_empty() { "shard 5 is away" } else { state.faults.says };
+            Some((200, "", json!({ "error": error }).to_string()))
+        }
         Some(Way::Unauthorized) => Some((401, "", String::new())),
         Some(Way::TooFast) => Some((400, "", json!({ "code": "ResourceThroughputExceeded" }).to_string())),
         Some(Way::TooMany) => Some((429, "Retry-After: 0\r\n", String::new())),

@@ -17,6 +17,8 @@ pub struct Faults {
     pub refused: u64,
     /// And one in so many spoils the request that it is in; by SQL, what is refused does that anyway.
     pub spoiling: u64,
+    /// What every request to `/sql` is answered with as an error; "": nothing.
+    pub says: &'static str,
 }
 
 impl Faults {
@@ -39,6 +41,9 @@ impl Faults {
 
     /// What becomes of the next request to a path, where that is a fault.
     pub(super) fn way(&self, path: &str, random: &mut fastrand::Rng) -> Option<Way> {
+        if path == "/sql" && !self.says.is_empty() {
+            return Some(Way::Strange);
+        }
         let ways = if path == "/sql" { &SQL_WAYS[..] } else { &WAYS };
         (self.one_in > 0 && random.u32(..self.one_in) == 0).then(|| ways[random.usize(..ways.len())])
     }
