@@ -55,7 +55,8 @@ class Given(NamedTuple):
 
 def split(column: AnyColumn) -> list[Item]:
     """The items of a column."""
-    data, items, at = column.data, [], 0
+    data, at = column.data, 0
+    items: list[Item] = []
     for length in column.lengths:
         if length < 0:
             items.append(None)

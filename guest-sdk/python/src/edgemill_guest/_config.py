@@ -27,11 +27,13 @@ def read(wanted: Any, value: Any, path: str = "") -> Any:
     if (origin or wanted) is list:
         if not isinstance(value, list):
             raise _wrong(path, "a list", value)
-        return [read(*(arguments or (Any,)), item, _join(path, index)) for index, item in enumerate(value)]
+        each = arguments[0] if arguments else Any
+        return [read(each, item, _join(path, index)) for index, item in enumerate(value)]
     if (origin or wanted) is dict:
         if not isinstance(value, dict):
             raise _wrong(path, "an object", value)
-        return {name: read((arguments or (str, Any))[1], item, _join(path, name)) for name, item in value.items()}
+        each = arguments[1] if arguments else Any
+        return {name: read(each, item, _join(path, name)) for name, item in value.items()}
     if wanted is float and type(value) is int:
         return float(value)
     if wanted in (str, bool, int, float):

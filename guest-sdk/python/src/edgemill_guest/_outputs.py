@@ -75,13 +75,13 @@ class Outputs:
         if key is not KEEP:
             if self._keys is None:
                 self._keys = [self._records[origin].key for origin in origins]
-            self._keys.append(key)  # type: ignore[arg-type]
+            self._keys.append(key)
         elif self._keys is not None:
             self._keys.append(record.key)
         if value is not KEEP:
             if self._values is None:
                 self._values = [self._records[origin].value for origin in origins]
-            self._values.append(value)  # type: ignore[arg-type]
+            self._values.append(value)
         elif self._values is not None:
             self._values.append(record.value)
         if timestamp is not KEEP:
