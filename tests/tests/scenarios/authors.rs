@@ -195,7 +195,11 @@ fn a_records_way_is_shown_module_by_module() -> Result<()> {
     let before = (broker.ends(&pipeline.to)?, broker.ends(&pipeline.dead)?);
     let explain = |offset: &str| command(&host, &["explain"], &[&format!("{}/1/{offset}", pipeline.from)]);
     for (offset, code, parts) in [
-        ("0", 0, vec!["key       k", "module first.wasm: 1 output", "logs      info:  [31mhello", "sink: 1 output"]),
+        (
+            "0",
+            0,
+            vec!["key       k", "module first.wasm: 1 output", "logs      info: \u{fffd}[31mhello", "sink: 1 output"],
+        ),
         ("1", 3, vec!["module second.wasm: the record fails", "reject (too-old): from 1999", "meets `dead-letter`"]),
         ("2", 0, vec!["module first.wasm: nothing: it is dropped", "sink: nothing"]),
         ("3", 3, vec!["trap", "as it was told", "conformance"]),

@@ -161,7 +161,8 @@ fn all_came(stand_in: &Featurebase, ways: &[&str]) -> Result<()> {
 fn promise_commit_every_flight_of_the_example_is_in_the_cloud_once_while_it_fails_and_the_host_is_killed() -> Result<()>
 {
     let (stall, token) = (Duration::from_millis(1500), Duration::from_secs(3));
-    let faults = Faults { seed: 11, one_in: scale(4, 12), stall, token, refused: 2_003, spoiling: 20_011 };
+    let faults =
+        Faults { seed: 11, one_in: scale(4, 12), stall, token, refused: 2_003, spoiling: 20_011, ..Faults::default() };
     let (flow, cloud) = (Flow::new(faults)?, Featurebase::start(faults)?);
     let host = flow
         .host("edgemill.toml")?
