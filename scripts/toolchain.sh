@@ -7,8 +7,8 @@ python_tool() {
   local folder=$guests_cache/python-${1//[^a-zA-Z0-9.]/-}
   if [ ! -e "$folder/.complete" ]; then
     rm -rf "$folder"
-    python3 -m venv "$folder" >&2
-    "$folder/bin/pip" install -q --disable-pip-version-check "$@" >&2
+    python3 -m venv "$folder" >&2 || return 1
+    "$folder/bin/pip" install -q --disable-pip-version-check "$@" >&2 || return 1
     touch "$folder/.complete"
   fi
   echo "$folder"

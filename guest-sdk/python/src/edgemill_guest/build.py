@@ -7,6 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from ._mend import Unknown, mended
+
 _PACKAGE = Path(__file__).resolve().parent
 _ENTRY = """\
 import {name} as source
@@ -39,6 +41,11 @@ def build(source: Path, output: Path) -> int:
         if ended.returncode != 0:
             unfinished.unlink(missing_ok=True)
             raise BuildError(ended.stderr.strip() or ended.stdout.strip())
+    try:
+        unfinished.write_bytes(mended(unfinished.read_bytes()))
+    except Unknown as error:
+        unfinished.unlink()
+        raise BuildError(f"componentize-py has made a module that cannot be mended: {error}; install edgemill-guest[build]") from error
     # a running host takes what is renamed into its folder, and never half of it
     unfinished.replace(output)
     return output.stat().st_size
