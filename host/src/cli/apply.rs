@@ -1,11 +1,10 @@
 //! `edgemill apply`: a chain of modules over records of a file, through the same code as a worker.
 
-use super::arguments::{engine, module_configs, pair};
+use super::arguments::{engine, load as load_module, module_configs, pair};
 use super::{Done, Failure};
 use crate::chain::apply::Chain;
 use crate::chain::{Plan, PlanStage};
 use crate::config::Limits;
-use crate::modules;
 use crate::policy::{Action, Policy};
 use crate::records::Format;
 use crate::route::Routes;
@@ -140,11 +139,7 @@ fn load(arguments: &Arguments, names: &[String]) -> Result<(Engine, Arc<Plan>), 
     let policy = Policy::all(Action::Skip);
     let mut stages = Vec::new();
     for ((path, name), config) in arguments.modules.iter().zip(names).zip(&configs) {
-        let bytes =
-            modules::read(path).map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
-        let module = engine
-            .load(name, &bytes, config, LIMITS)
-            .map_err(|error| Failure::usage(format!("the module {} does not load: {error}", path.display())))?;
+        let module = load_module(&engine, path, name, config, LIMITS)?;
         stages.push(PlanStage { module, policy });
     }
     Ok((engine, Arc::new(Plan { number: 1, stages, sink: policy })))

@@ -1,12 +1,10 @@
 //! `edgemill bench-module`: what a module costs by itself, through the same chain as in a worker.
 
 use super::apply::FormatArgument;
-use super::arguments::{LimitArguments, engine, module_configs};
+use super::arguments::{LimitArguments, engine, load, module_configs, plan_of};
 use super::{Done, Failure};
 use crate::chain::apply::Chain;
-use crate::chain::{Plan, PlanStage};
 use crate::config::Limits;
-use crate::modules;
 use crate::policy::{Action, Policy};
 use crate::records::{Format, Gathered, Line};
 use crate::route::Routes;
@@ -157,14 +155,8 @@ fn ones(records: &[Gathered]) -> Vec<Gathered> {
 
 fn start(engine: &Engine, arguments: &Arguments, name: &str, config: &Value, limits: Limits) -> Result<Chain, Failure> {
     let path = arguments.module.display();
-    let bytes =
-        modules::read(&arguments.module).map_err(|error| Failure::usage(format!("cannot read {path}: {error}")))?;
-    let module = engine
-        .load(name, &bytes, config, limits)
-        .map_err(|error| Failure::usage(format!("the module {path} does not load: {error}")))?;
-    let policy = Policy::all(Action::Skip);
-    let plan = Plan { number: 1, stages: vec![PlanStage { module, policy }], sink: policy };
-    Chain::start(Arc::new(plan), Arc::new(Routes::default()))
+    let module = load(engine, &arguments.module, name, config, limits)?;
+    Chain::start(plan_of(module, Policy::all(Action::Skip)), Arc::new(Routes::default()))
         .map_err(|error| Failure::usage(format!("the module {path} does not start: {error}")))
 }
 

@@ -1,6 +1,6 @@
 //! `edgemill explain`: one record's way through a pipeline, step by step.
 
-use super::arguments::{ConfigFile, engine, pipeline};
+use super::arguments::{ConfigFile, engine, load, pipeline, plan_of};
 use super::fixtures::logs;
 use super::places::time_text;
 use super::pretty::{shown, value};
@@ -8,12 +8,10 @@ use super::rows::each_row;
 use super::{Done, Failure};
 use crate::batch::Batch;
 use crate::chain::apply::Chain;
-use crate::chain::{Plan, PlanStage};
 use crate::config::{Config, KafkaSource, Pipeline, Stage, Start, Topics};
 use crate::harmless::one_line;
 use crate::kafka::offsets;
 use crate::kafka::range::{self, Range};
-use crate::modules;
 use crate::record::Partition;
 use crate::records::{Gathered, Row};
 use crate::route::Routes;
@@ -183,12 +181,9 @@ fn gathered(batch: &Batch<'_>, row: &Row<'_>) -> Gathered {
 
 fn start(config: &Config, engine: &Engine, stage: &Stage, routes: &Arc<Routes>) -> Result<Chain, Failure> {
     let path = config.modules.join(&stage.module);
-    let bytes =
-        modules::read(&path).map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
+    let module = load(engine, &path, &stage.module, &stage.config, stage.limits)?;
     let refused = |error| Failure::usage(format!("the module {} does not load: {error}", path.display()));
-    let module = engine.load(&stage.module, &bytes, &stage.config, stage.limits).map_err(refused)?;
-    let plan = Plan { number: 1, stages: vec![PlanStage { module, policy: stage.policy }], sink: stage.policy };
-    Chain::start(Arc::new(plan), routes.clone()).map_err(refused)
+    Chain::start(plan_of(module, stage.policy), routes.clone()).map_err(refused)
 }
 
 fn outcome(rows: usize, failures: usize) -> String {
