@@ -39,6 +39,7 @@ mod scenarios {
     mod stalled;
     mod start;
     mod swap;
+    mod tap;
     mod tls;
     mod words;
 }
