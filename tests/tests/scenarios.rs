@@ -41,5 +41,6 @@ mod scenarios {
     mod swap;
     mod tap;
     mod tls;
+    mod trap_lines;
     mod words;
 }

@@ -77,6 +77,11 @@ fn function(frame: &FrameInfo) -> String {
     frame.module_offset().map_or(function.clone(), |offset| format!("{function} at {offset:#x}"))
 }
 
+/// A name as its source has it: of Rust, of C++, or as it is.
 fn demangled(name: &str) -> String {
-    format!("{:#}", rustc_demangle::demangle(name))
+    if let Ok(name) = rustc_demangle::try_demangle(name) {
+        return format!("{name:#}");
+    }
+    let cpp = name.starts_with("_Z").then(|| cpp_demangle::Symbol::new(name).ok()).flatten();
+    cpp.and_then(|name| name.demangle().ok()).unwrap_or_else(|| name.to_owned())
 }
