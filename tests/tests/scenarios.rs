@@ -16,6 +16,7 @@ mod scenarios {
     mod featurebase_stand_in;
     mod fire;
     mod flights;
+    mod foreign;
     mod groups;
     mod harness;
     mod hostile;

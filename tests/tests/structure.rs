@@ -88,6 +88,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("anyhow", &["cli", "main"]),
     ("axum", &["admin"]),
     ("clap", &["cli"]),
+    ("getrandom", &["wasm"]),
     ("indicatif", &["cli"]),
     ("metrics_exporter_prometheus", &["admin", "service"]),
     ("notify", &["modules/watch"]),

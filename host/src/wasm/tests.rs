@@ -19,8 +19,11 @@ mod bisection;
 mod cache;
 mod component;
 mod echo;
+mod fluvio;
 mod hostile;
+mod lines;
 mod poison;
+mod wasi;
 
 pub(super) static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(None).unwrap());
 
