@@ -3,7 +3,6 @@
 //! The protocol is Fluvio's (`fluvio-smartmodule` and `fluvio-protocol`, Apache-2.0), version 22 of its records.
 
 use super::Loading;
-use super::guest::Breach;
 use super::inspect::FLUVIO;
 use super::plain::{Blueprint, PlainModule, Start, State, check_function, check_memory, memory, outside, piece};
 use crate::chain::Transform;
@@ -100,10 +99,6 @@ pub(super) fn load(
 fn copy_records(mut caller: Caller<'_, State>, at: u32, size: u32) -> wasmtime::Result<()> {
     let (memory, state) = memory(&mut caller)?;
     let given = piece(memory, at, size).ok_or_else(|| outside(COPY_RECORDS, at, size))?;
-    // a guest that gives again and again is stopped by its time, but not in the middle of a copy
-    if given.len() > state.guest.limiter.limit() {
-        return Err(Breach(format!("{COPY_RECORDS}: {size} bytes are more than limits.memory")).into());
-    }
     state.given.clear();
     state.given.extend_from_slice(given);
     Ok(())

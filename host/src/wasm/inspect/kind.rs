@@ -63,7 +63,8 @@ fn seems(module: &Inspection) -> String {
         return "it is the inside of a component: make one of it with wasm-tools component new".to_owned();
     }
     if module.exports.iter().any(|export| export.starts_with("wasi:cli/run@")) {
-        return "it seems to be a program (a WASI command): build a library that exports a transform".to_owned();
+        return "it seems to be a program: build it for wasm32-wasip1, and it is given records as lines, or build a library that exports a \
+                transform".to_owned();
     }
     if module.exports.iter().any(|export| export.starts_with("wasi:http/")) {
         return "it seems to be an HTTP handler".to_owned();

@@ -1,5 +1,7 @@
 //! Halves even numbers and drops the odd ones, through the older kind of record.
 
+#![allow(deprecated)]
+
 use fluvio_smartmodule::{smartmodule, Record, RecordData, Result};
 
 #[smartmodule(filter_map)]
