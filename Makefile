@@ -3,12 +3,12 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-guests := -p edgemill-guest $(patsubst transforms/%/Cargo.toml,-p %,$(wildcard transforms/*/Cargo.toml))
+rust_guests := -p edgemill-guest -p conformance $(patsubst transforms/%/Cargo.toml,-p %,$(wildcard transforms/*/Cargo.toml))
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 export EDGEMILL_CACHE ?= $(CURDIR)/.cache
 export EDGEMILL_MODULES ?= $(target)/modules
 
-.PHONY: help demo test storm bench bench-micro instructions lint modules foreign kafka rust setup-build setup-test setup-bench
+.PHONY: help demo test storm bench bench-micro instructions lint modules guests foreign kafka rust setup-build setup-test setup-bench
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -17,7 +17,7 @@ demo: modules ## run the main job on an embedded broker, with a swap while recor
 	cargo build -q
 	$(target)/debug/edgemill demo --modules $(EDGEMILL_MODULES)
 
-test: modules foreign setup-test kafka ## run every test, scenarios against a real Kafka included
+test: modules guests foreign setup-test kafka ## run every test, scenarios against a real Kafka included
 	cargo build --workspace --all-targets
 	cargo test --workspace
 
@@ -37,12 +37,15 @@ instructions: modules setup-test ## count the instructions of a record, as `make
 lint: setup-build ## check formatting, lints, licences and sources
 	cargo fmt --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo clippy $(guests) --target wasm32-unknown-unknown --target wasm32-wasip2 -- -D warnings
+	cargo clippy $(rust_guests) --target wasm32-unknown-unknown --target wasm32-wasip2 -- -D warnings
 	scripts/cargo-deny.sh
 	$(EDGEMILL_CACHE)/bin/cargo-deny --log-level error check bans licenses sources
 
 modules: setup-build ## build the transforms for both doors into target/modules
 	scripts/modules.sh $(target)
+
+guests: setup-test ## test the SDKs of all languages, and build their conformance transforms into target/conformance
+	scripts/guests.sh $(target)
 
 foreign: setup-build ## build modules with other systems' SDKs into target/modules/foreign, once for what they are made of
 	scripts/foreign.sh $(target)

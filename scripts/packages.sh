@@ -16,6 +16,13 @@ case ${1:-} in
   test)
     need valgrind command -v valgrind
     need openssl command -v openssl
+    need make command -v make
+    need clang command -v clang
+    need lld command -v wasm-ld
+    need wasi-libc test -e /usr/include/wasm32-wasi/stdio.h
+    need libclang-rt-dev-wasm32 sh -c 'ls /usr/lib/llvm-*/lib/clang/*/lib/wasi/libclang_rt.builtins-wasm32.a'
+    need python3 command -v python3
+    need python3-venv python3 -c 'import ensurepip'
     ;;
   bench)
     need default-jdk-headless command -v javac

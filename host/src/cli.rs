@@ -1,6 +1,7 @@
 //! The command line: what may be written, and what a command's end means to the shell. The commands are below.
 
 use crate::config::{LogFormat, Report};
+use crate::harmless::one_line;
 use crate::service::RunError;
 use anyhow::anyhow;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -11,16 +12,25 @@ use tracing_subscriber::EnvFilter;
 
 mod apply;
 mod arguments;
+mod bench_module;
 mod check;
+mod conformance;
 mod dead_letters;
 pub mod demo;
+mod explain;
+mod fixtures;
 mod generate;
 mod inspect;
+mod new;
 mod places;
+mod pretty;
+mod record;
 mod replay;
 mod reset;
 mod resume;
+mod rows;
 mod run;
+mod test;
 
 const AFTER: &str = "\
 Exit codes: 0 done, 1 failed at run time, 2 bad usage or configuration, 3 records failed (apply, replay,
@@ -29,6 +39,7 @@ dead-letters redrive).
 Logs go to standard error. EDGEMILL_LOG chooses them: `debug`, or `info,edgemill::kafka=debug`.
 
 A first look, after `make modules`:       edgemill demo
+A transform to begin with:                edgemill new shout --lang rust
 A module tried on one record:             echo '{\"a\":1}' | edgemill apply module.wasm
 A configuration, before it runs:          edgemill check -c edgemill.toml";
 
@@ -48,7 +59,13 @@ struct Cli {
 enum Command {
     Run(run::Arguments),
     Check(check::Arguments),
+    New(new::Arguments),
     Apply(apply::Arguments),
+    Test(test::Arguments),
+    Record(record::Arguments),
+    BenchModule(bench_module::Arguments),
+    Conformance(conformance::Arguments),
+    Explain(explain::Arguments),
     Inspect(inspect::Arguments),
     Generate(generate::Arguments),
     Reset(reset::Arguments),
@@ -159,7 +176,13 @@ pub fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Run(arguments) => run::run(&arguments, format),
         Command::Check(arguments) => check::run(&arguments),
+        Command::New(arguments) => new::run(&arguments),
         Command::Apply(arguments) => apply::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Record(arguments) => record::run(&arguments),
+        Command::BenchModule(arguments) => bench_module::run(&arguments),
+        Command::Conformance(arguments) => conformance::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Reset(arguments) => reset::run(&arguments),
@@ -174,11 +197,11 @@ pub fn main() -> ExitCode {
         Ok(Done::Well) | Err(Failure::Unread) => ExitCode::SUCCESS,
         Ok(Done::WithRejects) => ExitCode::from(3),
         Err(Failure::Failed(error)) => {
-            eprintln!("error: {error:#}");
+            eprintln!("{}", last_line(&error));
             ExitCode::FAILURE
         }
         Err(Failure::Usage(error)) => {
-            eprintln!("error: {error:#}");
+            eprintln!("{}", last_line(&error));
             ExitCode::from(2)
         }
         Err(Failure::Configuration(report)) => {
@@ -186,6 +209,11 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// What a command that failed says last. Errors have words of servers, brokers and modules in them.
+fn last_line(error: &anyhow::Error) -> String {
+    format!("error: {}", one_line(&format!("{error:#}")))
 }
 
 /// Writes a report to standard error, in colours where a person reads it.
@@ -222,6 +250,12 @@ mod tests {
     #[test]
     fn the_command_line_has_no_contradictions() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_last_line_is_one_whatever_a_server_said() {
+        let error = anyhow!("u: \u{1b}[31mno\nerror: yes").context("the sink");
+        assert_eq!(last_line(&error), "error: the sink: u: \u{fffd}[31mno error: yes");
     }
 
     #[test]

@@ -33,13 +33,13 @@ mod units;
 
 pub use file::default_state;
 pub use http::{
-    ColumnType, Featurebase, FeaturebaseCloud, HttpBatch, HttpClient, HttpFormat, HttpSink, Id, LateErrors, Part,
-    RefusedRows, Secret, SqlColumn, Tombstones, Unit,
+    Address, ColumnType, Featurebase, FeaturebaseCloud, HttpBatch, HttpClient, HttpFormat, HttpSink, Id, LateErrors,
+    Part, RefusedRows, Secret, SqlColumn, Tombstones, Unit,
 };
 pub use machine::Machine;
 pub use reader::similar;
 pub use report::{Problem, Report, Severity};
-pub use units::{duration_text, size_text};
+pub use units::{duration as read_duration, duration_text, size as read_size, size_text};
 
 /// What a configuration is checked against, besides itself.
 pub trait Surroundings {
@@ -68,6 +68,8 @@ pub trait Surroundings {
 /// A whole configuration file.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The file itself, as it was named.
+    pub file: PathBuf,
     /// The folder of modules.
     pub modules: PathBuf,
     /// Where compiled modules and the last good plans are kept; made with mode 0700.
@@ -313,7 +315,7 @@ impl ModuleType {
 }
 
 /// What an instance may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// Bytes of memory.
     pub memory: usize,

@@ -1,5 +1,6 @@
 //! What came of trying a connection: a line for a person, good or bad with what to do.
 
+use crate::harmless::one_line;
 use std::fmt;
 
 /// One line.
@@ -53,7 +54,7 @@ impl fmt::Display for Finding {
             Found::Bad(why) => ("bad", why),
             Found::Untried(why) => ("not tried", why),
         };
-        write!(f, "{word:<10} {:<13} {}: {what}", self.part, self.about)
+        write!(f, "{word:<10} {:<13} {}: {}", self.part, one_line(&self.about), one_line(what))
     }
 }
 
@@ -65,6 +66,8 @@ mod tests {
     fn a_line_begins_with_the_word_that_counts() {
         let bad = Finding::bad("sink", "topic flat", "it does not exist: create it");
         assert_eq!(bad.to_string(), "bad        sink          topic flat: it does not exist: create it");
+        let forged = Finding::good("sink", "x\u{1b}", "y\nbad        source");
+        assert_eq!(forged.to_string(), "good       sink          x\u{fffd}: y bad        source");
         assert!(bad.is_bad() && !Finding::untried("sink", "x", "y").is_bad());
     }
 }

@@ -10,6 +10,7 @@ mod json;
 mod late;
 mod plain;
 mod request;
+mod secrets;
 mod sink;
 mod sql;
 #[cfg(test)]

@@ -139,6 +139,11 @@ impl Ledger {
         self.lanes.iter().all(|book| book.open.is_empty())
     }
 
+    /// What all spans of all lanes still wait for.
+    pub fn outstanding(&self) -> u64 {
+        self.lanes.iter().flat_map(|book| &book.open).map(|entry| u64::from(entry.outstanding)).sum()
+    }
+
     /// Resume points that moved since they were last marked as committed.
     pub fn moved(&self) -> Vec<(Lane, Resume)> {
         let books = self.lanes.iter().enumerate().filter(|(_, book)| book.held && book.resume != book.committed);

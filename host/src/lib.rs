@@ -1,7 +1,7 @@
 //! Edgemill: consumes Kafka messages, passes each through a chain of WebAssembly transform modules, and delivers the results.
 //!
 //! The layers, from the bottom: words (`record`, `batch`, `outputs`, `ledger`, `route`, `policy`, `breaker`,
-//! `dead_letter`, `backoff`, `finding`, `config`),
+//! `dead_letter`, `backoff`, `finding`, `harmless`, `config`),
 //! ports (`source`, `sink`, `chain`, `modules`), adapters (`kafka`, `sink::stdout`, `wasm`, `modules::watch`), control
 //! (`worker`, `redrive`, `modules::reload`, `admin`, `service`), and `cli` on top.
 
@@ -15,6 +15,7 @@ pub mod config;
 pub mod dead_letter;
 pub mod finding;
 pub mod generate;
+pub mod harmless;
 pub mod http;
 pub mod kafka;
 pub mod ledger;

@@ -136,11 +136,10 @@ impl Service {
         for pipeline in &self.config.pipelines {
             let (loader, plans, wakes) = prepare(&self.config, pipeline, load)?;
             followed.push((loader, plans.clone()));
-            ready.push((pipeline.clone(), plans, wakes));
+            ready.push((pipeline.clone(), plans, wakes, Http::new(&pipeline.sink, &self.requests)?));
         }
-        for (pipeline, plans, wakes) in ready {
-            let http = Http::new(&pipeline.sink, &self.requests)?;
-            http.as_ref().map_or(Ok(()), Http::connect)?;
+        http::connect(ready.iter().map(|(pipeline, .., http)| (pipeline.name.as_str(), http.as_ref())))?;
+        for (pipeline, plans, wakes, http) in ready {
             self.late.push(http.as_ref().and_then(|http| http.follow_late_errors(&pipeline.name, &pipeline.sink)));
             let mut boards = Vec::new();
             for (number, (wake, handover)) in wakes.into_iter().enumerate() {
@@ -170,6 +169,10 @@ impl Service {
     }
 
     fn start_reload(&mut self, followed: Vec<(Loader, Arc<Plans>)>) -> Result<(), RunError> {
+        // records that pass as they came need no folder
+        if followed.iter().all(|(loader, _)| loader.stages.is_empty()) {
+            return Ok(());
+        }
         let (hints, incoming) = sync_channel(1);
         self.watch = match Watch::start(&self.config.modules, hints.clone()) {
             Ok(watch) => Some(watch),
@@ -241,6 +244,8 @@ impl Service {
         }
         notify.stop();
         self.workers.drain(..).for_each(|worker| drop(worker.thread.join()));
+        let views = self.config.pipelines.iter().zip(&self.views);
+        views.for_each(|(pipeline, (_, workers))| ending::last_word(&pipeline.name, workers));
         // the watcher's sender and ours end the reload thread's loop
         drop(self.watch.take());
         if let Some((hints, thread)) = self.reload.take() {
@@ -264,7 +269,7 @@ fn loader(config: &Config, pipeline: &Pipeline, load: &Load) -> Loader {
         sink: pipeline.policy,
         load: load.clone(),
         self_test: crate::modules::self_test::run,
-        last_good: LastGood::new(&config.state, &pipeline.name),
+        last_good: LastGood::new(config, pipeline),
     }
 }
 
@@ -295,7 +300,7 @@ fn patience(source: &SourceConfig) -> Duration {
 }
 
 /// The destinations that a pipeline's modules may name.
-fn routes(pipeline: &Pipeline) -> Routes {
+pub fn routes(pipeline: &Pipeline) -> Routes {
     match &pipeline.sink {
         SinkConfig::Kafka(sink) => Routes::new(&sink.topic, &sink.routes),
         SinkConfig::Stdout => Routes::new("stdout", &[]),

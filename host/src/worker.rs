@@ -16,11 +16,12 @@ use status::{State, StatusBoard};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use submit::Hands;
+use submit::{Counts, Hands};
 
 mod breaker;
 mod commit;
 mod dead_letter;
+mod end;
 pub mod handover;
 mod hold;
 mod lane;
@@ -131,6 +132,8 @@ pub struct Worker {
     /// Since when nothing is read until the transaction has ended.
     closing: Option<Instant>,
     next_status: Instant,
+    /// What was published last.
+    told: Counts,
     /// When the next hold may end; none where no lane waits for a time.
     next_try: Option<Instant>,
     /// When lanes that the breaker holds are tried; none where it holds none.
@@ -174,6 +177,7 @@ impl Worker {
             next_commit,
             closing: None,
             next_status: now + publish::INTERVAL,
+            told: Counts::default(),
             next_try: None,
             next_probe: None,
             reason: String::new(),
@@ -325,34 +329,6 @@ impl Worker {
         self.lanes.iter().map(|book| book.lane).collect()
     }
 
-    /// Waits until the sinks have settled everything of these lanes. What is not settled in time is done again by
-    /// whoever has the lane next.
-    fn drain(&mut self, lanes: &[Lane], limit: Duration) -> Result<(), WorkerError> {
-        let deadline = Instant::now() + limit;
-        loop {
-            self.settle()?;
-            if lanes.iter().all(|&lane| self.hands.ledger.is_settled(lane)) {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                tracing::warn!(
-                    limit_s = limit.as_secs(),
-                    "not everything was delivered in time; it will be done again"
-                );
-                return Ok(());
-            }
-            self.source.serve();
-            self.wait_for_rows();
-        }
-    }
-
-    /// Waits a little for what the sinks have to tell.
-    fn wait_for_rows(&mut self) {
-        const LOOK: Duration = Duration::from_millis(10);
-        let send = self.hands.send(Pace::Waiting);
-        self.wake.wait(send.map_or(LOOK, |send| send.min(LOOK)));
-    }
-
     /// Takes the sinks' word for what is durable.
     fn settle(&mut self) -> Result<(), WorkerError> {
         let mut settled = std::mem::take(&mut self.settled);
@@ -364,6 +340,7 @@ impl Worker {
         for settled in settled.drain(..) {
             match settled {
                 Settled::Delivered(span, rows) => {
+                    self.hands.counts.delivered += u64::from(rows);
                     self.hands.metrics.delivered.increment(u64::from(rows));
                     self.delivery_backoff.reset();
                     self.hands.ledger.settle(span, rows);
@@ -419,22 +396,6 @@ impl Worker {
             Some(_) => Ok(true),
             None => Ok(false),
         }
-    }
-
-    /// Drains, commits, and leaves the group: the promise's last step is the process's exit code.
-    // Promise: ending
-    fn end(&mut self) {
-        self.board.update(|status| status.state = State::Draining);
-        let lanes = self.held();
-        if let Err(error) = self.drain(&lanes, self.hands.settings.grace) {
-            tracing::warn!(error = %error, "draining failed; what is not committed will be done again");
-        }
-        if let Err(error) = self.commit_and_wait(&lanes) {
-            tracing::warn!(error = %error, "not committed; what is not committed will be done again");
-        }
-        self.postponed = None;
-        self.source.close();
-        self.board.update(|status| status.state = State::Ended);
     }
 }
 

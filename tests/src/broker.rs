@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -23,10 +23,10 @@ use crate::wait::{PATIENCE, wait_for};
 pub struct Broker {
     kafka: Kafka,
     folder: TempDir,
+    script: &'static str,
     properties: String,
-    port: u16,
-    sasl_port: u16,
-    controller_port: u16,
+    /// As the script takes them: plain text, SASL, controllers, and more where the script has more listeners.
+    ports: Vec<u16>,
     process: Option<Guarded>,
 }
 
@@ -55,12 +55,16 @@ impl Broker {
     /// # Errors
     /// As [`Broker::start`].
     pub fn start_with(properties: &str) -> Result<Self> {
-        let [port, sasl_port, controller_port] = [free_port(), free_port(), free_port()];
-        let properties = properties.to_owned();
+        Self::start_by("kafka.sh", 3, properties)
+    }
+
+    /// Starts a broker by a script of `tests/servers`, which takes so many ports.
+    pub(crate) fn start_by(script: &'static str, ports: usize, properties: &str) -> Result<Self> {
+        let ports: Vec<u16> = (0..ports).map(|_| free_port()).collect();
         let folder = tempfile::Builder::new().prefix("edgemill-kafka-").tempdir()?;
-        guard::remove_at_end(folder.path()); // the shared one is never dropped
-        let kafka = Kafka::new(format!("127.0.0.1:{port}"), 1);
-        let mut broker = Self { kafka, folder, properties, port, sasl_port, controller_port, process: None };
+        guard::remove_at_end(folder.path()); // the shared ones are never dropped
+        let kafka = Kafka::new(format!("127.0.0.1:{}", ports[0]), 1);
+        let mut broker = Self { kafka, folder, script, properties: properties.to_owned(), ports, process: None };
         broker.restart()?;
         Ok(broker)
     }
@@ -71,8 +75,8 @@ impl Broker {
     /// As [`Broker::start`].
     pub fn restart(&mut self) -> Result<()> {
         self.kill();
-        let ports = [self.port, self.sasl_port, self.controller_port].map(|port| port.to_string());
-        self.process = Some(Starting::spawn("kafka.sh", self.folder.path(), &ports, &self.properties)?.wait()?);
+        let ports: Vec<String> = self.ports.iter().map(u16::to_string).collect();
+        self.process = Some(Starting::spawn(self.script, self.folder.path(), &ports, &self.properties)?.wait()?);
         Ok(())
     }
 
@@ -98,7 +102,30 @@ impl Broker {
     /// Address of the SASL listener without TLS: `alice`/`alice-secret` by SCRAM, `bob`/`bob-secret` by PLAIN.
     #[must_use]
     pub fn sasl_address(&self) -> String {
-        format!("127.0.0.1:{}", self.sasl_port)
+        self.listener(1)
+    }
+
+    /// Address of the listener on the port that the script takes in this place, from 0.
+    pub(crate) fn listener(&self, place: usize) -> String {
+        format!("127.0.0.1:{}", self.ports[place])
+    }
+
+    /// Adds access lists, of which each is what one call of Kafka's `AclCommand` takes: `--allow-principal User:alice --operation Read
+    /// --topic a`. The broker must have an authorizer, and let who comes in plain text do everything.
+    ///
+    /// # Errors
+    /// The broker does not take them.
+    pub fn allow(&self, lists: &[&str]) -> Result<()> {
+        let mut acls = Command::new(guard::servers().join("acls.sh"));
+        let acls = acls.arg(self.address()).args(lists).env("EDGEMILL_CACHE", cache());
+        let acls = acls.output().context("starting acls.sh")?;
+        ensure!(acls.status.success(), "acls.sh: {}", String::from_utf8_lossy(&acls.stderr));
+        Ok(())
+    }
+
+    /// Where the script keeps its files.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 }
 

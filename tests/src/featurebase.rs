@@ -3,7 +3,7 @@
 //!
 //! What it answers is what is known of the real ones: a token that ends, `records[]` with a status for each, 400 for too
 //! much and for what is refused as a whole. A row `{"id":…,"partition":…,"n":…}` is kept by its id, or its `_id`; one with `"refuse"` is
-//! refused by itself, and one with `"spoil"` spoils the request that it is in.
+//! refused by itself, and one with `"spoil"` spoils the request that it is in; [`Faults`] may name more of either.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -16,8 +16,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
+use faults::Way;
 use sql::Tables;
 
+pub use faults::Faults;
+
+mod faults;
 mod sql;
 mod tokens;
 mod values;
@@ -27,43 +31,8 @@ pub const USERNAME: &str = "ann@example.com";
 /// And its password.
 pub const PASSWORD: &str = "correct horse";
 
-/// How it fails, a request in so many, and the rest of the time works.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Faults {
-    /// Says which requests; the same ones in the same order each time.
-    pub seed: u64,
-    /// One in so many requests fails in a way of its own; 0: none.
-    pub one_in: u32,
-    /// How long it says nothing where it stalls.
-    pub stall: Duration,
-    /// How long a token lasts; zero: an hour.
-    pub token: Duration,
-}
-
 /// The header of a request that never fails.
 pub(crate) const LOOK: &str = "x-look";
-
-/// The ways.
-const WAYS: [Way; 7] =
-    [Way::Unauthorized, Way::TooFast, Way::TooMany, Way::Broken, Way::Gone, Way::TakenAndGone, Way::Stalled];
-
-/// Those of a server's `/sql`.
-const SQL_WAYS: [Way; 5] = [Way::Broken, Way::Gone, Way::TakenAndGone, Way::Stalled, Way::NotStored];
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Way {
-    Unauthorized,
-    TooFast,
-    TooMany,
-    Broken,
-    /// The connection ends before the rows are taken.
-    Gone,
-    /// And after.
-    TakenAndGone,
-    Stalled,
-    /// Status 200, and an error whose reason is no row.
-    NotStored,
-}
 
 /// A row, and how often it came.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +52,8 @@ struct State {
     rows: BTreeMap<String, Kept>,
     /// By partition, the numbers in the order in which they were first taken.
     order: BTreeMap<i64, Vec<i64>>,
+    /// Requests by method and path.
+    requests: BTreeMap<String, u32>,
     /// Requests by what was answered.
     answers: BTreeMap<String, u32>,
     largest: usize,
@@ -181,6 +152,12 @@ impl Featurebase {
         self.state().rows.clone()
     }
 
+    /// A row of these.
+    #[must_use]
+    pub fn row(&self, id: &str) -> Option<Kept> {
+        self.state().rows.get(id).cloned()
+    }
+
     /// How many ids it has.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -203,6 +180,12 @@ impl Featurebase {
     #[must_use]
     pub fn largest(&self) -> usize {
         self.state().largest
+    }
+
+    /// Requests by method and path.
+    #[must_use]
+    pub fn requests(&self) -> BTreeMap<String, u32> {
+        self.state().requests.clone()
     }
 
     /// Requests by what became of them.
@@ -288,7 +271,9 @@ type Told = (u16, &'static str, String);
 /// None: the connection ends without an answer.
 fn answer(request: &Request, state: &Mutex<State>) -> Option<Told> {
     let mut state = lock(state);
-    let path = request.line.split(' ').nth(1).unwrap_or_default();
+    let mut words = request.line.split(' ');
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    *state.requests.entry(format!("{method} {path}")).or_default() += 1;
     if path == "/login" {
         return Some(state.login(&request.body));
     }
@@ -303,6 +288,10 @@ fn answer(request: &Request, state: &Mutex<State>) -> Option<Told> {
         Some(Way::NotStored) => {
             let error = "importing batch: doing Translation: connection refused";
             Some((200, "", json!({ "schema": { "fields": [] }, "data": [], "error": error }).to_string()))
+        }
+        Some(Way::Strange) => {
+            let error = if state.faults.says.is_empty() { "shard 5 is away" } else { state.faults.says };
+            Some((200, "", json!({ "error": error }).to_string()))
         }
         Some(Way::Unauthorized) => Some((401, "", String::new())),
         Some(Way::TooFast) => Some((400, "", json!({ "code": "ResourceThroughputExceeded" }).to_string())),
@@ -322,7 +311,7 @@ fn answer(request: &Request, state: &Mutex<State>) -> Option<Told> {
         }
     };
     let what = match (&told, way) {
-        (Some((status, ..)), way) if way != Some(Way::NotStored) => status.to_string(),
+        (Some((status, ..)), way) if !matches!(way, Some(Way::NotStored | Way::Strange)) => status.to_string(),
         (_, way) => way.map_or_else(String::new, |way| format!("{way:?}")),
     };
     if !request.headers.contains_key(LOOK) {
@@ -333,9 +322,7 @@ fn answer(request: &Request, state: &Mutex<State>) -> Option<Told> {
 
 impl State {
     fn way(&mut self, path: &str) -> Option<Way> {
-        let (one_in, random) = (self.faults.one_in, self.random.as_mut()?);
-        let ways = if path == "/sql" { &SQL_WAYS[..] } else { &WAYS };
-        (one_in > 0 && random.u32(..one_in) == 0).then(|| ways[random.usize(..ways.len())])
+        self.faults.way(path, self.random.as_mut()?)
     }
 
     fn login(&mut self, body: &[u8]) -> Told {
@@ -369,7 +356,7 @@ impl State {
             }
             "/plain" => self.take_plain(&request.body),
             "/sql" => {
-                let (told, rows) = self.tables.execute(&request.body);
+                let (told, rows) = self.tables.execute(&request.body, &self.faults);
                 self.largest = self.largest.max(rows);
                 (200, "", told)
             }
@@ -383,7 +370,7 @@ impl State {
             return (400, "", json!({ "message": "no records" }).to_string());
         };
         let rows: Vec<&Value> = records.iter().map(|record| &record["value"]).collect();
-        if rows.iter().any(|row| row.get("spoil").is_some()) {
+        if rows.iter().any(|row| row.get("spoil").is_some() || self.faults.spoils(&id(row))) {
             return (400, "", json!({ "message": "a record misses a field" }).to_string());
         }
         let refused = self.keep(&rows);
@@ -411,11 +398,11 @@ impl State {
         self.largest = self.largest.max(rows.len());
         let mut refused = Vec::new();
         for (place, row) in rows.iter().enumerate() {
-            if row.get("refuse").is_some() {
+            let id = id(row);
+            if row.get("refuse").is_some() || self.faults.refuses(&id) {
                 refused.push(place);
                 continue;
             }
-            let id = row["_id"].as_str().or(row["id"].as_str()).map_or_else(|| row.to_string(), str::to_owned);
             let kept = self.rows.entry(id).or_insert_with(|| Kept { row: (*row).clone(), times: 0 });
             kept.times += 1;
             if let (1, Some(partition), Some(n)) = (kept.times, row["partition"].as_i64(), row["n"].as_i64()) {
@@ -424,4 +411,9 @@ impl State {
         }
         refused
     }
+}
+
+/// What a row is kept by.
+fn id(row: &Value) -> String {
+    row["_id"].as_str().or(row["id"].as_str()).map_or_else(|| row.to_string(), str::to_owned)
 }

@@ -22,6 +22,7 @@
 //! ```
 
 pub mod broker;
+pub mod by_http;
 pub mod cluster;
 pub mod database;
 pub mod example;
@@ -40,6 +41,7 @@ mod topics;
 pub mod wait;
 
 pub use broker::Broker;
+pub use by_http::ByHttp;
 pub use cluster::Cluster;
 pub use host::{Host, Signal};
 pub use proxy::{Mode, Proxy};

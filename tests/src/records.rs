@@ -344,11 +344,22 @@ impl Kafka {
     /// The cluster is down.
     pub fn members(&self, group: &str) -> Result<Vec<String>> {
         let consumer: BaseConsumer = self.client().create()?;
-        let list = consumer.fetch_group_list(Some(group), PATIENCE)?;
+        let list = patiently(|| consumer.fetch_group_list(Some(group), PATIENCE))?;
         let members = list.groups().iter().flat_map(|group| group.members());
         let mut ids: Vec<String> = members.map(|member| member.id().to_owned()).collect();
         ids.sort_unstable();
         Ok(ids)
+    }
+
+    /// Whether anybody was ever in a group.
+    ///
+    /// # Errors
+    /// The cluster is down.
+    pub fn has_group(&self, group: &str) -> Result<bool> {
+        let consumer: BaseConsumer = self.client().create()?;
+        let list = patiently(|| consumer.fetch_group_list(Some(group), PATIENCE))?;
+        // of a group that it does not know the broker says that it is dead
+        Ok(list.groups().iter().any(|group| group.state() != "Dead"))
     }
 
     /// Counts the records of a topic that a group has not committed.

@@ -4,6 +4,7 @@
 
 mod scenarios {
     mod admin;
+    mod authors;
     mod breaker;
     mod cloud;
     mod cluster;
@@ -12,6 +13,7 @@ mod scenarios {
     mod examples;
     mod examples_check;
     mod examples_errors;
+    mod examples_refused;
     mod featurebase_sql;
     mod featurebase_stand_in;
     mod fire;
@@ -21,9 +23,11 @@ mod scenarios {
     mod harness;
     mod hostile;
     mod kafka_errors;
+    mod kept;
     mod kill;
     mod late;
     mod load;
+    mod million;
     mod once;
     mod pipeline;
     mod poison;
@@ -37,4 +41,5 @@ mod scenarios {
     mod start;
     mod swap;
     mod tls;
+    mod words;
 }

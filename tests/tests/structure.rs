@@ -33,6 +33,7 @@ const WORDS: &[&str] = &[
     "dead_letter",
     "backoff",
     "finding",
+    "harmless",
     "records",
     "generate",
 ];
@@ -99,7 +100,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustix", &["wake", "wasm", "config/machine", "service", "cli"]),
     ("sd_notify", &["service"]),
     ("signal_hook", &["service", "cli"]),
-    ("toml", &["config"]),
+    ("toml", &["config", "cli/fixtures"]),
     ("wasmtime", &["wasm"]),
     ("wasmtime_wasi", &["wasm"]),
 ];

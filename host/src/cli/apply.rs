@@ -1,16 +1,14 @@
 //! `edgemill apply`: a chain of modules over records of a file, through the same code as a worker.
 
-use super::arguments::{module_configs, pair};
+use super::arguments::{engine, load as load_module, module_configs, pair};
 use super::{Done, Failure};
 use crate::chain::apply::Chain;
 use crate::chain::{Plan, PlanStage};
-use crate::config::{Limits, Machine, default_state};
-use crate::modules;
+use crate::config::Limits;
 use crate::policy::{Action, Policy};
 use crate::records::Format;
 use crate::route::Routes;
 use crate::wasm::Engine;
-use anyhow::anyhow;
 use clap::ValueEnum;
 use session::{Session, Shape};
 use std::fs::File;
@@ -137,18 +135,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
 
 fn load(arguments: &Arguments, names: &[String]) -> Result<(Engine, Arc<Plan>), Failure> {
     let configs = module_configs(&arguments.config, names)?;
-    // compiled modules are kept where the service of the same user keeps them
-    let engine = Engine::new(default_state(&Machine::default()).as_deref())
-        .or_else(|_| Engine::new(None))
-        .map_err(|error| Failure::Failed(anyhow!(error)))?;
+    let engine = engine()?;
     let policy = Policy::all(Action::Skip);
     let mut stages = Vec::new();
     for ((path, name), config) in arguments.modules.iter().zip(names).zip(&configs) {
-        let bytes =
-            modules::read(path).map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
-        let module = engine
-            .load(name, &bytes, config, LIMITS)
-            .map_err(|error| Failure::usage(format!("the module {} does not load: {error}", path.display())))?;
+        let module = load_module(&engine, path, name, config, LIMITS)?;
         stages.push(PlanStage { module, policy });
     }
     Ok((engine, Arc::new(Plan { number: 1, stages, sink: policy })))

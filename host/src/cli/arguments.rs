@@ -1,9 +1,16 @@
 //! What several commands take: the configuration's file, a module's configuration, options of librdkafka.
 
 use super::Failure;
-use crate::config::{Config, Pipeline, Report};
+use crate::chain::{Plan, PlanStage};
+use crate::config::{Config, Limits, Machine, Pipeline, Report, default_state, read_duration, read_size};
+use crate::modules::{self, Module};
+use crate::policy::Policy;
+use crate::wasm::Engine;
+use anyhow::anyhow;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Where the configuration is.
 #[derive(clap::Args)]
@@ -18,6 +25,51 @@ impl ConfigFile {
     pub(super) fn load(&self) -> Result<(Config, Report), Failure> {
         Config::load(&self.config).map_err(|report| Failure::Configuration(report.absent_as_errors()))
     }
+}
+
+/// What a module may use, for commands that run it without a configuration: the defaults of the configuration.
+#[derive(clap::Args)]
+pub(super) struct LimitArguments {
+    /// Memory that an instance may use
+    #[arg(long, value_name = "SIZE", default_value = "64 MiB", value_parser = read_size)]
+    memory: usize,
+
+    /// Time that a record alone may take
+    #[arg(long, value_name = "TIME", default_value = "1 s", value_parser = read_duration)]
+    time: Duration,
+}
+
+impl LimitArguments {
+    pub(super) fn limits(&self) -> Limits {
+        Limits { memory: self.memory, time: Some(self.time) }
+    }
+}
+
+/// An engine that keeps what it compiles where the service of the same user keeps it.
+pub(super) fn engine() -> Result<Engine, Failure> {
+    Engine::new(default_state(&Machine::default()).as_deref())
+        .or_else(|_| Engine::new(None))
+        .map_err(|error| Failure::Failed(anyhow!(error)))
+}
+
+/// Reads a module's file and makes the module ready.
+pub(super) fn load(
+    engine: &Engine,
+    path: &Path,
+    name: &str,
+    config: &Value,
+    limits: Limits,
+) -> Result<Arc<dyn Module>, Failure> {
+    let path_text = path.display();
+    let bytes = modules::read(path).map_err(|error| Failure::usage(format!("cannot read {path_text}: {error}")))?;
+    engine
+        .load(name, &bytes, config, limits)
+        .map_err(|error| Failure::usage(format!("the module {path_text} does not load: {error}")))
+}
+
+/// A plan of one module.
+pub(super) fn plan_of(module: Arc<dyn Module>, policy: Policy) -> Arc<Plan> {
+    Arc::new(Plan { number: 1, stages: vec![PlanStage { module, policy }], sink: policy })
 }
 
 /// The pipeline of a name; without one the only one. `with` is what comes before a name on the command line.

@@ -4,9 +4,10 @@ use super::arguments::ConfigFile;
 use super::{Done, Failure, print_report};
 use crate::breaker::Limit;
 use crate::config::{Config, Delivery, Pipeline, Report, Sink, Start, Topics, duration_text, size_text};
+use crate::harmless::one_line;
 use crate::policy::{Class, Policy, Rule};
 use crate::wasm::Engine;
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
@@ -102,16 +103,21 @@ fn load_modules(config: &Config, mut report: Report) -> Result<(Report, Vec<Vec<
 
 fn describe(config: &Config, chains: &[Vec<String>], out: &mut String) {
     for (pipeline, chain) in config.pipelines.iter().zip(chains) {
-        // writing to a string cannot fail
-        let _ = describe_pipeline(pipeline, chain, out).context("memory can be written");
+        describe_pipeline(pipeline, chain, out);
     }
     let admin = config.admin.map_or("off".to_owned(), |address| address.to_string());
     let _ = writeln!(out, "admin address    {admin}");
 }
 
-fn describe_pipeline(pipeline: &Pipeline, chain: &[String], out: &mut String) -> std::fmt::Result {
+/// A line of a pipeline. Names and addresses may hold anything.
+fn line(out: &mut String, label: &str, text: impl AsRef<str>) {
+    // writing to a string cannot fail
+    let _ = writeln!(out, "  {label:<14} {}", one_line(text.as_ref()));
+}
+
+fn describe_pipeline(pipeline: &Pipeline, chain: &[String], out: &mut String) {
     let plural = if pipeline.workers == 1 { "" } else { "s" };
-    writeln!(out, "pipeline         {}, {} worker{plural}", pipeline.name, pipeline.workers)?;
+    let _ = writeln!(out, "pipeline         {}, {} worker{plural}", pipeline.name, pipeline.workers);
     let source = &pipeline.source;
     let topics = match &source.topics {
         Topics::List(topics) => topics.join(", "),
@@ -124,57 +130,57 @@ fn describe_pipeline(pipeline: &Pipeline, chain: &[String], out: &mut String) ->
         Start::Timestamp(ms) => jiff::Timestamp::from_millisecond(*ms).map_or(ms.to_string(), |time| time.to_string()),
         Start::Offsets(offsets) => format!("the given offsets of {} partitions", offsets.len()),
     };
-    writeln!(out, "  source         {topics} at {}", source.client.brokers)?;
-    writeln!(out, "                 group {}; a new group begins at {start}", source.group)?;
-    for (index, line) in chain.iter().enumerate() {
-        writeln!(out, "  {} {line}", if index == 0 { "chain         " } else { "              " })?;
+    line(out, "source", format!("{topics} at {}", source.client.brokers));
+    line(out, "", format!("group {}; a new group begins at {start}", source.group));
+    for (index, text) in chain.iter().enumerate() {
+        line(out, if index == 0 { "chain" } else { "" }, text);
     }
     if chain.is_empty() {
-        writeln!(out, "  chain          none: records pass as they came")?;
+        line(out, "chain", "none: records pass as they came");
     }
     match &pipeline.sink {
         Sink::Kafka(sink) => {
-            writeln!(out, "  sink           {} at {}", sink.topic, sink.client.brokers)?;
+            line(out, "sink", format!("{} at {}", sink.topic, sink.client.brokers));
             if !sink.routes.is_empty() {
-                writeln!(out, "                 modules may choose {}", sink.routes.join(", "))?;
+                line(out, "", format!("modules may choose {}", sink.routes.join(", ")));
             }
         }
-        Sink::Stdout => writeln!(out, "  sink           standard output")?,
-        Sink::Http(sink) => writeln!(out, "  sink           {}", sink.url)?,
+        Sink::Stdout => line(out, "sink", "standard output"),
+        Sink::Http(sink) => line(out, "sink", sink.url.to_string()),
         Sink::Featurebase(sink) => {
-            writeln!(out, "  sink           table {} at {}", sink.table, sink.url)?;
+            line(out, "sink", format!("table {} at {}", sink.table, sink.url));
             let columns: Vec<_> =
                 sink.columns.iter().map(|column| format!("{} {}", column.name, column.kind)).collect();
-            writeln!(out, "                 {}", columns.join(", "))?;
+            line(out, "", columns.join(", "));
         }
         Sink::FeaturebaseCloud(sink) => {
-            writeln!(out, "  sink           {}", sink.endpoint)?;
-            writeln!(out, "                 as {}, logging in at {}", sink.username, sink.login_url)?;
+            line(out, "sink", sink.endpoint.to_string());
+            line(out, "", format!("as {}, logging in at {}", sink.username, sink.login_url));
         }
     }
     match &pipeline.dead_letter {
-        Some(dead_letter) => writeln!(out, "  dead letters   {} at {}", dead_letter.topic, dead_letter.client.brokers)?,
-        None => writeln!(out, "  dead letters   none")?,
+        Some(letter) => line(out, "dead letters", format!("{} at {}", letter.topic, letter.client.brokers)),
+        None => line(out, "dead letters", "none"),
     }
     let how = match pipeline.delivery {
         Delivery::AtLeastOnce => "at least once, offsets committed",
         Delivery::ExactlyOnce => "exactly once, a transaction",
     };
-    writeln!(out, "  delivery       {how} every {}", duration_text(pipeline.commit_interval))?;
+    line(out, "delivery", format!("{how} every {}", duration_text(pipeline.commit_interval)));
     for (index, stage) in pipeline.chain.iter().enumerate() {
         let rules = rules(&stage.policy, &Class::ALL[..Class::ALL.len() - Class::SINK.len()]);
-        writeln!(out, "  {} {}: {rules}", if index == 0 { "when one fails" } else { "              " }, stage.module)?;
+        line(out, if index == 0 { "when one fails" } else { "" }, format!("{}: {rules}", stage.module));
     }
-    writeln!(out, "  at the sink    {}", rules(&pipeline.policy, &Class::SINK))?;
+    line(out, "at the sink", rules(&pipeline.policy, &Class::SINK));
     match pipeline.breaker {
         Some(Limit { failed, of, probe }) => {
-            writeln!(out, "  breaker        more than {failed} of {of}; a probe every {}", duration_text(probe))?;
+            let every = duration_text(probe);
+            line(out, "breaker", format!("more than {failed} of {of}; a probe every {every}"));
         }
-        None => writeln!(out, "  breaker        off")?,
+        None => line(out, "breaker", "off"),
     }
-    let stalled = source.stalled_after.map_or("never".to_owned(), duration_text);
-    writeln!(out, "  stalled after  {stalled}")?;
-    writeln!(out)
+    line(out, "stalled after", source.stalled_after.map_or("never".to_owned(), duration_text));
+    out.push('\n');
 }
 
 /// Which classes meet which action.
@@ -198,6 +204,13 @@ mod tests {
     use super::*;
     use crate::policy::{Action, Retry};
     use std::time::Duration;
+
+    #[test]
+    fn a_value_makes_no_line_of_its_own_and_speaks_to_no_terminal() {
+        let mut out = String::new();
+        line(&mut out, "source", "a\u{1b}[2J\nadmin address    off");
+        assert_eq!(out, "  source         a\u{fffd}[2J admin address    off\n");
+    }
 
     #[test]
     fn classes_that_meet_the_same_action_stand_together() {

@@ -14,7 +14,6 @@ use clap::builder::PossibleValuesParser;
 use std::ops::RangeInclusive;
 
 mod list;
-mod pretty;
 mod redrive;
 mod show;
 

@@ -2,6 +2,7 @@
 
 use super::{Done, Failure};
 use crate::config::size_text;
+use crate::harmless::one_line;
 use crate::wasm::{CONTRACT, Inspection, inspect};
 use serde_json::json;
 use std::fmt::Write as _;
@@ -45,7 +46,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
 }
 
 fn describe(inspection: &Inspection, path: &str, refused: Option<&str>, out: &mut String) -> std::fmt::Result {
-    let mut line = |name: &str, text: &str| writeln!(out, "{name:<10} {text}");
+    let mut line = |name: &str, text: &str| writeln!(out, "{name:<10} {}", one_line(text));
     line("module", path)?;
     line("door", &inspection.door.to_string())?;
     let contract = match (inspection.contract.as_deref(), inspection.made_for) {

@@ -168,7 +168,8 @@ enum Type {
 pub(super) fn sink(section: &Section<'_>, cluster: &Cluster) -> (Sink, Vec<Written>) {
     let Some(kind) = section.get("type") else {
         section.need("type", "the sink has no `type`", TYPES);
-        section.only(&SINK, hint);
+        // of which type it would be is not known: what one of them has is no problem of its own
+        section.only(&[&SINK[..], &http::COMMON, &http::HTTP, &http::CLOUD, &http::SQL].concat(), hint);
         return (Sink::Stdout, Vec::new());
     };
     let types = [

@@ -113,8 +113,8 @@ impl<'a> Line<'a> {
                     Some((_, c)) => value.extend(['\\', c]),
                     None => {}
                 },
-                Some((at, '$')) if quote == '"' && inside[at..].starts_with("${") => {
-                    self.no_variables(inside)?;
+                Some((at, '$')) if quote == '"' && variable(&inside[at..]).is_some() => {
+                    self.no_variables(&inside[at..])?;
                 }
                 Some((_, c)) => value.push(c),
                 None => {
@@ -134,14 +134,24 @@ impl<'a> Line<'a> {
 
     /// Others put variables into values; what was written for them would be taken for something else here.
     fn no_variables(&self, value: &str) -> Result<(), Wrong> {
-        match value.contains("${") {
-            false => Ok(()),
-            true => {
-                let help = "write the whole value; a plain `${` stands in single quotes";
-                Err(self.wrong(value, "a variable in the value of a variable", help))
-            }
-        }
+        let found = value.match_indices('$').find_map(|(at, _)| variable(&value[at..]));
+        found.map_or(Ok(()), |variable| {
+            let help = "write the whole value; where a plain `$` is meant, put the value into single quotes";
+            Err(self.wrong(variable, "a variable in the value of a variable", help))
+        })
     }
+}
+
+/// What at the beginning of a text docker, or a shell, may take for a variable: `$NAME`, `${NAME}`, `$1`, `$(…)`, `$$`.
+fn variable(text: &str) -> Option<&str> {
+    let behind = text.strip_prefix('$')?;
+    let length = match behind.chars().next()? {
+        '{' => behind.find('}').map_or(behind.len(), |end| end + 1),
+        '(' => behind.find(')').map_or(behind.len(), |end| end + 1),
+        '$' => 1,
+        _ => behind.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(behind.len()),
+    };
+    (length > 0).then(|| &text[..=length])
 }
 
 #[cfg(test)]
@@ -162,7 +172,9 @@ mod tests {
             ("A=", ""),
             ("A= # a comment", ""),
             ("A=b=c==", "b=c=="),
-            ("A=pa$$word$1", "pa$$word$1"),
+            ("A=5$ and 6$, $-", "5$ and 6$, $-"),
+            (r#"A="5$""#, "5$"),
+            (r"A='pa$$word$1$B'", "pa$$word$1$B"),
             ("A='${b} # \"c\" \\n'  # a comment", "${b} # \"c\" \\n"),
             (r#"A="b # \"c\"\t\\ \$ C:\d""#, "b # \"c\"\t\\ $ C:\\d"),
             ("A=\"\"", ""),
@@ -177,6 +189,19 @@ mod tests {
 
     #[test]
     fn each_wrong_line_is_told_with_its_place_and_no_value() {
+        for (line, variable) in [
+            ("A=swordfish$B-c", "$B"),
+            ("A=swordfish$b", "$b"),
+            ("A=swordfish${B:-c}d", "${B:-c}"),
+            ("A=\"sword\\$fish$(swordfish)\"", "$(swordfish)"),
+            ("A=swordfish$$", "$$"),
+            ("A=swordfish$1", "$1"),
+        ] {
+            let report = parse(".env", line).unwrap_err();
+            let span = report.problems()[0].span.clone().unwrap();
+            assert_eq!((report.problems().len(), &line[span]), (1, variable), "{line}");
+            assert!(!report.to_string().contains("swordfish"));
+        }
         let text = "GOOD=swordfish\nKAFKA: swordfish\nA='swordfish\nB=\"swordfish\" swordfish\nC=x${swordfish}\n\
                     D=\"${swordfish}\"\n9=swordfish\nswordfish+ab==\nA B=swordfish\n";
         let report = parse("here/.env", text).unwrap_err();

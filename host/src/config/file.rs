@@ -37,7 +37,7 @@ pub(super) fn parse(
     let reader = Reader { surroundings, base, problems: RefCell::default(), places: RefCell::default() };
     let place = Place { path: String::new(), span: 0..0 };
     let section = Section { reader: &reader, table: table.get_ref(), place };
-    let config = top(&section);
+    let config = Config { file: base.join(Path::new(name).file_name().unwrap_or_default()), ..top(&section) };
     let report =
         Report::new(name, text, &secrets, reader.problems.into_inner()).with_places(reader.places.into_inner());
     if report.has_errors() { Err(report) } else { Ok((config, report)) }
@@ -90,6 +90,7 @@ fn top(section: &Section<'_>) -> Config {
     };
     let modules = folder("modules", "modules");
     let mut config = Config {
+        file: PathBuf::new(),
         state: state(section).unwrap_or_else(|| folder("state", "state")),
         host: host(section),
         admin: admin(section),

@@ -3,52 +3,31 @@
 use super::Sink;
 use super::options::from_file;
 use super::reader::{Item, Section, similar};
-use super::secret::has_credentials;
+use super::secret::is_secret;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::de::DeValue;
 
+mod address;
 mod columns;
 mod featurebase;
 
+pub use address::Address;
 pub use columns::{ColumnType, Id, Part, SqlColumn, Unit};
-pub(super) use featurebase::sql;
 pub use featurebase::{Featurebase, Tombstones};
+pub(super) use featurebase::{KEYS as SQL, sql};
+
+use address::address;
 
 /// The tutorials' login.
 const LOGIN: &str = "https://id.featurebase.com";
 
-const COMMON: [&str; 6] = ["type", "batch", "window", "in_flight", "timeout", "tls"];
-const HTTP: [&str; 7] = ["url", "method", "headers", "format", "compression", "retry", "refused"];
-const CLOUD: [&str; 6] = ["endpoint", "login_url", "username", "password", "compression", "late_errors"];
-
-/// All keys of these sinks, for whoever writes one elsewhere.
-pub(super) const KEYS: [&str; 22] = [
-    "url",
-    "table",
-    "id",
-    "columns",
-    "create_table",
-    "tombstones",
-    "endpoint",
-    "username",
-    "password",
-    "login_url",
-    "late_errors",
-    "method",
-    "headers",
-    "format",
-    "compression",
-    "retry",
-    "refused",
-    "batch",
-    "window",
-    "in_flight",
-    "timeout",
-    "tls",
-];
+/// Keys of all these sinks, of type `http`, and of type `featurebase-cloud`.
+pub(super) const COMMON: [&str; 6] = ["type", "batch", "window", "in_flight", "timeout", "tls"];
+pub(super) const HTTP: [&str; 7] = ["url", "method", "headers", "format", "compression", "retry", "refused"];
+pub(super) const CLOUD: [&str; 6] = ["endpoint", "login_url", "username", "password", "compression", "late_errors"];
 
 /// Headers that say how a body is sent: one that is wrong loses rows, since servers read what it says.
 const OWN_HEADERS: [&str; 11] = [
@@ -101,13 +80,15 @@ pub struct HttpClient {
     pub identity: Option<(PathBuf, PathBuf)>,
     /// Whether bodies are compressed.
     pub gzip: bool,
+    /// What no message shows, whoever repeats it: passwords, and headers and parts of addresses that are secret.
+    pub secrets: Vec<Secret>,
 }
 
 /// Any service that takes JSON.
 #[derive(Clone, Debug)]
 pub struct HttpSink {
     /// Where to.
-    pub url: String,
+    pub url: Address,
     /// PUT instead of POST.
     pub put: bool,
     /// Headers of every request. Values may be secret.
@@ -158,7 +139,7 @@ pub struct RefusedRows {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LateErrors {
     /// The address.
-    pub url: String,
+    pub url: Address,
     /// How often it is asked.
     pub every: Duration,
 }
@@ -167,9 +148,9 @@ pub struct LateErrors {
 #[derive(Clone, Debug)]
 pub struct FeaturebaseCloud {
     /// Where rows go: `https://data.featurebase.com/v2/sinks/ID`.
-    pub endpoint: String,
+    pub endpoint: Address,
     /// Where tokens come from.
-    pub login_url: String,
+    pub login_url: Address,
     /// Who logs in.
     pub username: String,
     /// The password.
@@ -191,7 +172,8 @@ pub(super) fn plain(section: &Section<'_>) -> Sink {
         }
         _ => hint(key),
     });
-    let url = url(section, "url", "url = \"https://example.com/records\"");
+    let mut secrets = Vec::new();
+    let url = address(section, "url", "url = \"https://example.com/records\"", &mut secrets);
     let methods = [("POST", false), ("PUT", true)];
     let put = section.get("method").and_then(|item| item.word(&methods)).unwrap_or(false);
     let mut retry = Vec::new();
@@ -201,12 +183,12 @@ pub(super) fn plain(section: &Section<'_>) -> Sink {
     Sink::Http(HttpSink {
         url,
         put,
-        headers: headers(section),
+        headers: headers(section, &mut secrets),
         format: section.get("format").and_then(|item| format(&item)).unwrap_or(HttpFormat::Array),
         retry,
         refused: section.get("refused").and_then(|item| refused(&item)),
         batch: batch(section, BATCH),
-        client: client(section),
+        client: client(section, secrets),
     })
 }
 
@@ -217,32 +199,37 @@ pub(super) fn cloud(section: &Section<'_>) -> Sink {
         "user" => Some("write `username`".to_owned()),
         _ => hint(key),
     });
-    let endpoint = url(section, "endpoint", "endpoint = \"https://data.featurebase.com/v2/sinks/ID\"");
+    let mut secrets = Vec::new();
+    let example = "endpoint = \"https://data.featurebase.com/v2/sinks/ID\"";
+    let endpoint = address(section, "endpoint", example, &mut secrets);
     let login_url = match section.get("login_url") {
-        Some(_) => url(section, "login_url", ""),
-        None => LOGIN.to_owned(),
+        Some(_) => address(section, "login_url", "", &mut secrets),
+        None => Address::new(LOGIN),
     };
     let credential = |key: &str, example: &str| {
         section.need(key, &format!("the sink has no `{key}`"), &format!("add `{key} = {example}`"));
-        section.get(key).and_then(|item| secret_text(&item)).unwrap_or_default()
+        section.get(key).and_then(|item| secret_text(&item)).unwrap_or_default().0
     };
+    let password = Secret(credential("password", "\"${FEATUREBASE_PASSWORD}\""));
+    secrets.push(password.clone());
     Sink::FeaturebaseCloud(FeaturebaseCloud {
         endpoint,
         login_url,
         username: credential("username", "\"${FEATUREBASE_USERNAME}\""),
-        password: Secret(credential("password", "\"${FEATUREBASE_PASSWORD}\"")),
-        late_errors: section.get("late_errors").and_then(|item| late_errors(&item)),
+        password,
+        late_errors: section.get("late_errors").and_then(|item| late_errors(&item, &mut secrets)),
         batch: batch(section, BATCH),
-        client: client(section),
+        client: client(section, secrets),
     })
 }
 
-fn late_errors(item: &Item<'_>) -> Option<LateErrors> {
+fn late_errors(item: &Item<'_>, secrets: &mut Vec<Secret>) -> Option<LateErrors> {
     let example = "late_errors = { url = \"https://api.featurebase.com/v2/sinks/ID/errors\", every = \"1 min\" }";
     let table = item.section(&format!("write `{example}`"))?;
     table.only(&["url", "every"], |_, _| None);
     let every = table.get("every").and_then(|item| item.duration(Duration::from_secs(1)));
-    Some(LateErrors { url: url(&table, "url", example), every: every.unwrap_or(Duration::from_secs(60)) })
+    let url = address(&table, "url", example, secrets);
+    Some(LateErrors { url, every: every.unwrap_or(Duration::from_secs(60)) })
 }
 
 fn hint(key: &str) -> Option<String> {
@@ -259,19 +246,23 @@ fn hint(key: &str) -> Option<String> {
     }
 }
 
-fn headers(section: &Section<'_>) -> BTreeMap<String, Secret> {
+fn headers(section: &Section<'_>, secrets: &mut Vec<Secret>) -> BTreeMap<String, Secret> {
     let example = "write `headers = { \"x-team\" = \"a\" }`";
     let Some(table) = section.get("headers").and_then(|item| item.section(example)) else { return BTreeMap::new() };
     let header = |(name, item): (&str, Item<'_>)| {
-        let value = secret_text(&item)?;
+        let (value, hidden) = secret_text(&item)?;
+        if hidden || is_secret(name) {
+            secrets.push(Secret(value.clone()));
+        }
         let name = name.to_ascii_lowercase();
         if OWN_HEADERS.contains(&name.as_str()) {
             let help = "leave it out: it tells the length, the kind or the way of a body, which is the sink's";
-            item.wrong(format!("the header `{name}` is not yours to set"), help);
+            item.reader.error(&item.key, format!("the header `{name}` is not yours to set"), &[help]);
         } else if name.is_empty()
             || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
         {
-            item.wrong(format!("{name:?} is no header's name"), "a name is of letters, digits, `-` and `_`");
+            let help = "a name is of letters, digits, `-` and `_`";
+            item.reader.error(&item.key, format!("{name:?} is no header's name"), &[help]);
         } else if !value.chars().all(|c| matches!(c, ' '..='~' | '\t')) {
             let help = "a value is a line of ASCII characters; does the file end with a line's end?";
             item.wrong(format!("the value of the header `{name}` cannot be sent"), help);
@@ -281,31 +272,16 @@ fn headers(section: &Section<'_>) -> BTreeMap<String, Secret> {
     table.items().into_iter().filter_map(header).collect()
 }
 
-/// A string, or the content of `{ file = "…" }`.
-fn secret_text(item: &Item<'_>) -> Option<String> {
+/// A string, or the content of `{ file = "…" }`; and whether it came from a file or a variable.
+fn secret_text(item: &Item<'_>) -> Option<(String, bool)> {
     match item.value {
-        DeValue::Table(table) if table.len() == 1 && table.contains_key("file") => from_file(item),
+        DeValue::Table(table) if table.len() == 1 && table.contains_key("file") => Some((from_file(item)?, true)),
         DeValue::Table(_) => {
             item.wrong("expected a string or a file", "write a string, or `{ file = \"/run/secrets/…\" }`");
             None
         }
-        _ => item.text().map(|text| text.value),
+        _ => item.text().map(|text| (text.value, text.hidden)),
     }
-}
-
-fn url(section: &Section<'_>, key: &str, example: &str) -> String {
-    section.need(key, &format!("the sink has no `{key}`"), &format!("add `{example}`"));
-    let Some(item) = section.get(key) else { return String::new() };
-    let Some(text) = item.text() else { return String::new() };
-    let is_url = ["http://", "https://"]
-        .iter()
-        .any(|scheme| text.value.strip_prefix(scheme).is_some_and(|rest| !rest.starts_with('/') && !rest.is_empty()));
-    if has_credentials(&text.value) {
-        item.wrong("credentials in an address end in logs", "write them as `headers`, or `username` and `password`");
-    } else if !is_url || text.value.contains(char::is_whitespace) {
-        item.wrong(format!("{} is no address", text.shown()), "write `https://host/path`");
-    }
-    text.value
 }
 
 /// How rows are put together where nothing else is written or known.
@@ -328,7 +304,7 @@ fn batch(section: &Section<'_>, mut batch: HttpBatch) -> HttpBatch {
     batch
 }
 
-fn client(section: &Section<'_>) -> HttpClient {
+fn client(section: &Section<'_>, secrets: Vec<Secret>) -> HttpClient {
     let timeout = section.get("timeout").and_then(|item| item.duration(Duration::from_millis(10)));
     let gzip = section.get("compression").and_then(|item| item.word(&[("none", false), ("gzip", true)]));
     let (mut ca, mut identity) = (None, None);
@@ -354,7 +330,8 @@ fn client(section: &Section<'_>) -> HttpClient {
             }
         };
     }
-    HttpClient { timeout: timeout.unwrap_or(Duration::from_secs(30)), ca, identity, gzip: gzip.unwrap_or(false) }
+    let (timeout, gzip) = (timeout.unwrap_or(Duration::from_secs(30)), gzip.unwrap_or(false));
+    HttpClient { timeout, ca, identity, gzip, secrets }
 }
 
 fn format(item: &Item<'_>) -> Option<HttpFormat> {

@@ -1,6 +1,6 @@
 //! The values that Kafka has rules for: brokers, names of topics, patterns, and where to start.
 
-use super::reader::{Item, Text, integer};
+use super::reader::{Item, Text};
 use super::{Start, Topics};
 use regex::Regex;
 use std::collections::BTreeMap;
@@ -227,12 +227,14 @@ fn offsets(item: &Item<'_>) -> Option<Start> {
             );
             continue;
         };
-        match integer(item.value).filter(|offset| *offset >= 0) {
-            Some(offset) => {
-                offsets.insert(partition, offset);
+        let offset = match item.value {
+            DeValue::Integer(_) => item.whole(0..=i64::MAX),
+            _ => {
+                item.wrong("not an offset", "write a whole number, 0 or more, without quotes");
+                None
             }
-            None => item.wrong("not an offset", "write a whole number, 0 or more, without quotes"),
-        }
+        };
+        offsets.extend(offset.map(|offset| (partition, offset)));
     }
     Some(Start::Offsets(offsets))
 }

@@ -149,7 +149,11 @@ fn collect(name: &str, item: &Item<'_>, side: Side, options: &mut Options) {
         DeValue::Table(_) => from_file(item).map(|value| given(value, true)),
         DeValue::String(_) => item.text().map(|text| given(text.value, text.hidden)),
         DeValue::Boolean(flag) => Some(given(flag.to_string(), false)),
-        DeValue::Integer(_) => integer(item.value).map(|number| given(number.to_string(), false)),
+        DeValue::Integer(written) => {
+            // one that is too large is told with the option's range
+            let number = integer(item.value).map_or_else(|| written.to_string(), |number| number.to_string());
+            Some(given(number, false))
+        }
         DeValue::Float(number) => Some(given(number.as_str().to_owned(), false)),
         DeValue::Array(_) | DeValue::Datetime(_) => {
             item.wrong(

@@ -238,6 +238,10 @@ fn module(section: &Section<'_>, example: &str, folder: &Folder) -> Option<Strin
     };
     let text = item.text()?;
     let name = text.value.as_str();
+    if name.trim().is_empty() {
+        item.wrong("the module has no name", "write the file's name, as `module = \"flatten-flights.wasm\"`");
+        return None;
+    }
     if name.contains(['/', '\\']) {
         let file = name.rsplit(['/', '\\']).next().unwrap_or_default();
         item.wrong(
@@ -274,7 +278,10 @@ fn json(item: &Item<'_>) -> Option<Value> {
         DeValue::Boolean(flag) => Some(Value::Bool(*flag)),
         DeValue::Integer(_) => match super::reader::integer(item.value) {
             Some(number) => Some(number.into()),
-            None => refuse(item, "a number beyond 64 bits", "write it as a string"),
+            None => {
+                let help = format!("numbers go from {} to {}: write it as a string", i64::MIN, i64::MAX);
+                refuse(item, "a number that is out of range", &help)
+            }
         },
         DeValue::Float(number) => {
             let number = number.as_str().parse().ok().and_then(serde_json::Number::from_f64);

@@ -1,7 +1,8 @@
 //! Reads tables and values of a TOML file and collects everything that is wrong with them. Knows TOML and its places; no key.
 
 use super::report::{Problem, Severity};
-use super::{Surroundings, secret, units};
+use super::{Surroundings, http, secret, units};
+use crate::harmless::is_hostile;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
@@ -11,7 +12,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// All keys by their table; of a key that several tables have, the likeliest comes first.
-pub(super) const KEYS: [(&str, &[&str]); 8] = [
+pub(super) const KEYS: [(&str, &[&str]); 11] = [
     ("", &["modules", "state", "host", "grace", "unreachable_after", "log", "admin", "pipelines"]),
     (
         "pipelines.NAME",
@@ -35,7 +36,10 @@ pub(super) const KEYS: [(&str, &[&str]); 8] = [
     ),
     ("pipelines.NAME.chain", &["module", "config", "limits"]),
     ("pipelines.NAME.sink", &["type", "topic", "routes", "partition", "in_flight"]),
-    ("pipelines.NAME.sink", &super::http::KEYS),
+    ("pipelines.NAME.sink", &http::COMMON),
+    ("pipelines.NAME.sink", &http::HTTP),
+    ("pipelines.NAME.sink", &http::CLOUD),
+    ("pipelines.NAME.sink", &http::SQL),
     ("pipelines.NAME.dead-letter", &["topic", "brokers", "librdkafka"]),
     ("admin", &["listen"]),
 ];
@@ -166,6 +170,11 @@ impl<'a> Item<'a> {
         self.reader.error(&self.place, message, &[help]);
     }
 
+    /// The key alone.
+    fn name(&self) -> &str {
+        self.key.path.rsplit('.').next().unwrap_or_default()
+    }
+
     fn expected<T>(&self, what: &str, help: &str) -> Option<T> {
         self.wrong(format!("expected {what}, found {}", kind(self.value)), help);
         None
@@ -242,18 +251,22 @@ impl<'a> Item<'a> {
     }
 
     /// A whole number in a range.
-    pub(super) fn count(&self, range: RangeInclusive<usize>) -> Option<usize> {
-        let Some(number) = integer(self.value) else {
+    pub(super) fn whole(&self, range: RangeInclusive<i64>) -> Option<i64> {
+        let DeValue::Integer(written) = self.value else {
             return self.expected("a whole number", "a number stands without quotes");
         };
-        match usize::try_from(number) {
-            Ok(number) if range.contains(&number) => Some(number),
-            _ => {
-                let help = format!("write a number from {} to {}", range.start(), range.end());
-                self.wrong(format!("{number} is out of range"), &help);
-                None
-            }
+        let number = integer(self.value).filter(|number| range.contains(number));
+        if number.is_none() {
+            let help = format!("write a number from {} to {}", range.start(), range.end());
+            self.wrong(format!("{written} is out of range for `{}`", self.name()), &help);
         }
+        number
+    }
+
+    /// How many.
+    pub(super) fn count(&self, range: RangeInclusive<usize>) -> Option<usize> {
+        let [least, most] = [range.start(), range.end()].map(|end| i64::try_from(*end).unwrap_or(i64::MAX));
+        self.whole(least..=most)?.try_into().ok()
     }
 
     /// A share: 0 or more, and less than 1.
@@ -275,7 +288,8 @@ impl<'a> Item<'a> {
     pub(super) fn duration(&self, least: Duration) -> Option<Duration> {
         let duration = self.unit(["s", "ms"], units::duration)?;
         if duration < least {
-            self.wrong("the time is too short", &format!("write `\"{}\"` or more", units::duration_text(least)));
+            let message = format!("the time is too short for `{}`", self.name());
+            self.wrong(message, &format!("write `\"{}\"` or more", units::duration_text(least)));
             return None;
         }
         Some(duration)
@@ -285,7 +299,8 @@ impl<'a> Item<'a> {
         let size = self.unit(["MiB", "B"], units::size)?;
         if !range.contains(&size) {
             let [least, most] = [range.start(), range.end()].map(|size| units::size_text(*size));
-            self.wrong("the size is out of range", &format!("write a size from \"{least}\" to \"{most}\""));
+            let message = format!("the size is out of range for `{}`", self.name());
+            self.wrong(message, &format!("write a size from \"{least}\" to \"{most}\""));
             return None;
         }
         Some(size)
@@ -330,6 +345,17 @@ impl<'a> Item<'a> {
             }
         }
     }
+}
+
+/// A text as it can be written into the file.
+pub(super) fn quoted(text: &str) -> String {
+    let json = serde_json::Value::from(text).to_string();
+    let escape = |letter| match is_hostile(letter) {
+        // there are none of more than 16 bits
+        true => format!("\\u{:04x}", u32::from(letter)),
+        false => String::from(letter),
+    };
+    json.chars().map(escape).collect()
 }
 
 /// A TOML integer, where it fits.

@@ -1,6 +1,7 @@
 //! What is wrong with a configuration file, for a person: every problem with its line, a caret and the remedy.
 //! Never shows the value of a secret, wherever the problem is.
 
+use crate::harmless::{is_hostile, one_line};
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::ops::Range;
@@ -103,7 +104,7 @@ impl Report {
         let start = problem.span.as_ref()?.start.min(self.text.len());
         let before = self.text.get(..start)?;
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Some((before.matches('\n').count() + 1, before[line_start..].chars().count() + 1))
+        Some((before.matches('\n').count() + 1, letters(&before[line_start..]).count() + 1))
     }
 
     /// The report as text, with terminal colours or without.
@@ -137,12 +138,13 @@ impl Report {
             Severity::Absent | Severity::Warning => ("warning", style.warning),
         };
         let Style { strong, faint, end, .. } = style;
-        writeln!(out, "{colour}{word}{end}{strong}: {}{end}", problem.message)?;
+        writeln!(out, "{colour}{word}{end}{strong}: {}{end}", one_line(&problem.message))?;
         let margin = match (self.place(problem), &problem.span) {
             (Some((line, column)), Some(span)) => {
                 let excerpt = Excerpt::new(&self.text, span);
                 let margin = " ".repeat(line.to_string().len());
-                let key = if problem.path.is_empty() { String::new() } else { format!("  ({})", problem.path) };
+                let path = one_line(&problem.path);
+                let key = if path.is_empty() { String::new() } else { format!("  ({path})") };
                 writeln!(out, "{margin}{faint}-->{end} {}:{line}:{column}{key}", self.file)?;
                 writeln!(out, "{margin} {faint}|{end}")?;
                 writeln!(out, "{}", format!("{faint}{line} |{end} {}", excerpt.line).trim_end())?;
@@ -158,7 +160,7 @@ impl Report {
         for help in &problem.help {
             for (index, line) in help.lines().enumerate() {
                 let lead = if index == 0 { "= help:" } else { "       " };
-                writeln!(out, "{}", format!("{margin} {faint}{lead}{end} {line}").trim_end())?;
+                writeln!(out, "{}", format!("{margin} {faint}{lead}{end} {}", one_line(line)).trim_end())?;
             }
         }
         writeln!(out)
@@ -206,11 +208,14 @@ impl Excerpt {
         let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
         let line: Vec<char> =
-            text[line_start..line_end].chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let indent = text[line_start..start].chars().count();
+            letters(&text[line_start..line_end]).map(|c| if is_hostile(c) { ' ' } else { c }).collect();
+        let indent = letters(&text[line_start..start]).count();
         let end = span.end.clamp(start, line_end);
-        let width = text[start..end].chars().count().max(1);
+        let width = letters(&text[start..end]).count().max(1);
         if line.len() <= Self::WIDEST {
+            let cells =
+                |from: usize, to: usize| line[from..to.min(line.len())].iter().map(|c| cells(*c)).sum::<usize>();
+            let (indent, width) = (cells(0, indent), cells(indent, indent + width).max(1));
             return Self { line: line.iter().collect::<String>().trim_end().to_owned(), indent, width };
         }
         let from = indent.saturating_sub(Self::WIDEST / 3).min(line.len());
@@ -226,16 +231,85 @@ impl Excerpt {
     }
 }
 
-/// Writes `*` over the spans, byte for byte, so that every other span stays where it is.
+/// How many places a letter takes in a terminal, about: those of East Asian scripts and pictures take two, marks on others none.
+fn cells(letter: char) -> usize {
+    match u32::from(letter) {
+        0x300..=0x36f | 0x200b..=0x200d | 0xfe00..=0xfe0f => 0,
+        0x1100..=0x115f
+        | 0x2e80..=0xa4cf
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f
+        | 0xff00..=0xff60
+        | 0xffe0..=0xffe6
+        | 0x1f300..=0x1f64f
+        | 0x1f680..=0x1f6ff
+        | 0x1f900..=0x1f9ff
+        | 0x20000..=0x3fffd => 2,
+        _ => 1,
+    }
+}
+
+/// What of a file's text has a column: neither the mark that a file may begin with, nor what [`blot`] leaves of long letters.
+fn letters(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|c| !matches!(c, '\u{feff}' | '\0'))
+}
+
+/// Writes `*` over the letters of spans, byte for byte, so that every other span stays where it is: a letter of several bytes is a `*` and zeros.
 fn blot(text: &str, spans: &[Range<usize>]) -> String {
     let mut bytes = text.as_bytes().to_vec();
     for span in spans {
         for byte in bytes.get_mut(span.clone()).into_iter().flatten() {
-            if *byte != b'\n' {
-                *byte = b'*';
+            let goes_on = *byte & 0xc0 == 0x80;
+            match byte {
+                b'\n' => {}
+                _ => *byte = if goes_on { 0 } else { b'*' },
             }
         }
     }
     // spans are whole TOML values, so that characters stay whole; where one is not, nothing is shown
     String::from_utf8(bytes).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is underlined of a text, and its column.
+    fn underlined(text: &str, secrets: &[&str], what: &str) -> (usize, String) {
+        let span = |part: &str| {
+            let start = text.find(part).unwrap();
+            start..start + part.len()
+        };
+        let secrets: Vec<_> = secrets.iter().map(|secret| span(secret)).collect();
+        let problem = Problem {
+            severity: Severity::Error,
+            path: String::new(),
+            span: Some(span(what)),
+            message: "no".to_owned(),
+            help: Vec::new(),
+        };
+        let report = Report::new("f", text, &secrets, vec![problem]);
+        let column = report.place(&report.problems[0]).unwrap().1;
+        let shown = report.to_string();
+        let [line, carets] = [3, 4].map(|at| shown.lines().nth(at).unwrap().split_once("| ").unwrap().1);
+        let (from, to) = (carets.find('^').unwrap(), carets.len());
+        let cells = line.chars().scan(0, |at, c| {
+            *at += cells(c);
+            Some((*at, c))
+        });
+        (column, cells.filter(|(at, _)| (from + 1..=to).contains(at)).map(|(_, c)| c).collect())
+    }
+
+    #[test]
+    fn what_is_wrong_is_underlined_whatever_stands_before_it() {
+        let found = |column, what: &str| (column, what.to_owned());
+        assert_eq!(underlined("a = 1, b = x5", &[], "x5"), found(12, "x5"));
+        assert_eq!(underlined("\u{feff}a = x5", &[], "x5"), found(5, "x5"));
+        assert_eq!(underlined("\ta = \"é\", b = x5", &[], "x5"), found(15, "x5"));
+        assert_eq!(underlined("a = \"日本\", b = x5", &[], "x5"), found(15, "x5"));
+        assert_eq!(underlined("a = \"e\u{301}\", b = x5", &[], "x5"), found(15, "x5"));
+        assert_eq!(underlined("a = \"pässwörd日\", b = x5", &["\"pässwörd日\""], "x5"), found(22, "x5"));
+        assert_eq!(underlined("a = \"pässwörd\" x", &["\"pässwörd\""], "\"pässwörd\""), found(5, "**********"));
+    }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
-const WORDS: [&str; 14] = [
+const WORDS: [&str; 15] = [
     "password",
     "passwd",
     "passphrase",
@@ -17,6 +17,7 @@ const WORDS: [&str; 14] = [
     "accesskey",
     "privatekey",
     "authorization",
+    "cookie",
     "oauthbearer.config",
 ];
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 mod accepted;
 mod documented;
 mod mutated;
+mod remedies;
 
 /// A machine of four cores that has a few variables, files and modules.
 pub(super) struct Bench;

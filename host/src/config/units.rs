@@ -37,7 +37,7 @@ const SIZES: [(&str, f64); 9] = [
 ///
 /// # Errors
 /// What to write instead.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text, "s")?;
     match DURATIONS.iter().find(|(name, _)| *name == unit) {
         Some((_, seconds)) => {
@@ -54,7 +54,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// What to write instead.
-pub(super) fn size(text: &str) -> Result<usize, String> {
+pub fn size(text: &str) -> Result<usize, String> {
     let (number, unit) = split(text, "MiB")?;
     if let Some((_, bytes)) = SIZES.iter().find(|(name, _)| *name == unit) {
         return Ok((number * bytes) as usize);

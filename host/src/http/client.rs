@@ -1,28 +1,30 @@
 //! The HTTP client, and what statuses mean everywhere.
 
 use super::endpoint::Answer;
-use crate::config::{HttpClient as Config, Secret};
+use super::secrets::Secrets;
+use crate::config::{Address, HttpClient as Config, Secret};
 use bytes::Bytes;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, Identity, RequestBuilder, StatusCode, redirect};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 mod failure;
 
 /// How much of an answer is read: as much as 100,000 rows' errors.
 pub(super) const ANSWER: usize = 64 << 20;
-/// How much of one is shown.
-const SHOWN: usize = 300;
 
-/// What came back.
+/// What came back. Its words are told by the methods, which hide what is secret.
 pub(super) struct Response {
     pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
+    headers: HeaderMap,
+    secrets: Arc<Secrets>,
 }
 
 /// Makes a client. It follows no redirects: a request that was moved is a configuration to correct.
@@ -91,16 +93,20 @@ pub(super) fn body(request: RequestBuilder, body: Bytes, gzip: bool) -> RequestB
 ///
 /// # Errors
 /// There was none, or not all of it came: the request may have worked, or not.
-pub(super) async fn exchange(request: RequestBuilder) -> Result<Response, Answer> {
-    exchange_within(request, ANSWER).await
+pub(super) async fn exchange(request: RequestBuilder, secrets: &Arc<Secrets>) -> Result<Response, Answer> {
+    exchange_within(request, secrets, ANSWER).await
 }
 
 /// The same, with an answer of so many bytes at the most.
 ///
 /// # Errors
 /// See there.
-pub(super) async fn exchange_within(request: RequestBuilder, most: usize) -> Result<Response, Answer> {
-    let again = |error: reqwest::Error| failure::failed(&error);
+pub(super) async fn exchange_within(
+    request: RequestBuilder,
+    secrets: &Arc<Secrets>,
+    most: usize,
+) -> Result<Response, Answer> {
+    let again = |error: reqwest::Error| failure::failed(error, secrets);
     let mut response = request.send().await.map_err(again)?;
     let (status, headers) = (response.status(), response.headers().clone());
     let mut body = Vec::new();
@@ -111,37 +117,27 @@ pub(super) async fn exchange_within(request: RequestBuilder, most: usize) -> Res
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Response { status, headers, body })
-}
-
-/// A server's words as a part of a line: they must not look like lines of their own, or move a terminal's cursor.
-fn on_one_line(text: &[u8]) -> String {
-    let strange = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    String::from_utf8_lossy(text).chars().map(|c| if strange(c) { ' ' } else { c }).collect()
+    Ok(Response { status, headers, body, secrets: secrets.clone() })
 }
 
 impl Response {
     /// The status and the beginning of the body, for a person.
     pub(super) fn shown(&self) -> String {
-        let text = on_one_line(&self.body);
-        let text = text.trim();
-        let cut = &text[..text.floor_char_boundary(SHOWN)];
-        match (text.is_empty(), cut.len() < text.len()) {
-            (true, _) => format!("status {}", self.status),
-            (false, cuts) => format!("status {}: {cut}{}", self.status, if cuts { "..." } else { "" }),
-        }
+        let told = self.secrets.tell_shortly(&String::from_utf8_lossy(&self.body));
+        if told.is_empty() { format!("status {}", self.status) } else { format!("status {}: {told}", self.status) }
     }
 
     /// What the status says by itself; none where the body has a say: 2xx, 400, 409, 413, 422 and what is not known.
-    pub(super) fn verdict(&self, url: &str) -> Option<Answer> {
+    pub(super) fn verdict(&self, url: impl Display) -> Option<Answer> {
         let message = || format!("{url}: {}", self.shown());
         Some(match self.status.as_u16() {
             408 | 425 | 500..=599 => Answer::Again { message: message(), after: self.retry_after(), slower: false },
             429 => Answer::Again { message: message(), after: self.retry_after(), slower: true },
             300..=399 => {
-                let to = self.headers.get("location").map_or_else(String::new, |to| on_one_line(to.as_bytes()));
+                let to = self.headers.get("location").map_or(b"".as_slice(), HeaderValue::as_bytes);
+                // where it leads to may have a query too, and the request's secrets in it
+                let to = Address::new(String::from_utf8_lossy(to)).to_string();
+                let to = self.secrets.tell_shortly(&to);
                 Answer::Fatal(format!("{url} has moved ({}): {to}; correct the address", self.status))
             }
             401 | 403 | 407 => Answer::Fatal(format!("{}; correct the credentials, or their rights", message())),

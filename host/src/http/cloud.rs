@@ -3,13 +3,15 @@
 use super::client::{ANSWER, Response, body, client, exchange_within};
 use super::endpoint::{Answer, Endpoint, Frame, PART, Row};
 use super::json::{Kind, check};
+use super::secrets::Secrets;
 use super::token::Session;
-use crate::config::{FeaturebaseCloud, LateErrors};
+use crate::config::{Address, FeaturebaseCloud, LateErrors};
 use crate::finding::Finding;
 use bytes::Bytes;
 use reqwest::{Client, RequestBuilder};
 use serde::Deserialize;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// What the endpoint answers where a request came too fast: with status 400.
 const TOO_FAST: &str = "ResourceThroughputExceeded";
@@ -20,7 +22,8 @@ const LATE: usize = 4 << 20;
 /// See the module.
 pub struct Cloud {
     client: Client,
-    endpoint: String,
+    secrets: Arc<Secrets>,
+    endpoint: Address,
     session: Session,
     frame: Frame,
     gzip: bool,
@@ -34,27 +37,32 @@ impl Cloud {
     /// A file of certificates cannot be used.
     pub fn new(config: &FeaturebaseCloud) -> Result<Self, String> {
         let client = client(&config.client)?;
-        let session =
-            Session::new(client.clone(), config.login_url.clone(), config.username.clone(), config.password.0.clone());
+        let secrets = Arc::new(Secrets::new(&config.client.secrets));
+        let session = Session::new(client.clone(), secrets.clone(), config);
         let frame = Frame { open: b"{\"records\":[".to_vec(), between: b",".to_vec(), close: b"]}".to_vec() };
         let (endpoint, gzip, late) = (config.endpoint.clone(), config.client.gzip, config.late_errors.clone());
-        Ok(Self { client, endpoint, session, frame, gzip, late })
+        Ok(Self { client, secrets, endpoint, session, frame, gzip, late })
     }
 
     /// Sends a request with a token; where that is refused, once more with a new one.
     async fn exchange(&self, most: usize, make: impl Fn() -> RequestBuilder) -> Result<Response, Answer> {
         let token = self.session.token(None).await?;
-        let response = exchange_within(make().bearer_auth(&token.text), most).await?;
+        let response = exchange_within(make().bearer_auth(&token.text), &self.secrets, most).await?;
         if response.status.as_u16() != 401 {
             return Ok(response);
         }
         let token = self.session.token(Some(&token.text)).await?;
-        exchange_within(make().bearer_auth(&token.text), most).await
+        exchange_within(make().bearer_auth(&token.text), &self.secrets, most).await
     }
 
     async fn post(&self, text: Bytes) -> Result<Response, Answer> {
-        let request = || self.client.post(&self.endpoint).header("content-type", "application/json");
+        let request = || self.client.post(self.endpoint.whole()).header("content-type", "application/json");
         self.exchange(ANSWER, || body(request(), text.clone(), self.gzip)).await
+    }
+
+    /// What no text of the server's may show.
+    pub(super) fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// Asks for what became of rows later.
@@ -63,7 +71,7 @@ impl Cloud {
     /// There is no answer, or nobody is to ask: for a person.
     pub(super) async fn late_errors(&self) -> Result<Response, String> {
         let Some(late) = &self.late else { return Err("`late_errors` is not set".to_owned()) };
-        self.exchange(LATE, || self.client.get(&late.url)).await.map_err(Answer::reason)
+        self.exchange(LATE, || self.client.get(late.url.whole())).await.map_err(Answer::reason)
     }
 
     /// The login, and whether more can be asked with it.
@@ -101,7 +109,7 @@ impl Cloud {
         }
     }
 
-    async fn probe_late_errors(&self, url: &str) -> Finding {
+    async fn probe_late_errors(&self, url: &Address) -> Finding {
         let about = "late errors";
         match self.late_errors().await {
             Ok(response) if response.status.is_success() => {
@@ -115,7 +123,7 @@ impl Cloud {
     fn judge(&self, response: &Response, rows: usize) -> Answer {
         let message = || format!("{}: {}", self.endpoint, response.shown());
         match response.status.as_u16() {
-            200..=299 => read(&response.body, rows).unwrap_or_else(|| Answer::Again {
+            200..=299 => read(&response.body, rows, &self.secrets).unwrap_or_else(|| Answer::Again {
                 message: format!("{}, which does not tell what became of {rows} rows", message()),
                 after: None,
                 slower: false,
@@ -174,24 +182,24 @@ struct Told {
 }
 
 /// Reads what became of the rows; none where that cannot be told.
-fn read(body: &[u8], rows: usize) -> Option<Answer> {
+fn read(body: &[u8], rows: usize, secrets: &Secrets) -> Option<Answer> {
     let told: Told = serde_json::from_slice(body).ok()?;
-    let refused: Vec<(u32, String)> =
-        (0..).zip(&told.records).filter_map(|(row, record)| Some((row, refusal(record)?))).collect();
+    let refusal = |(row, record): (u32, &Value)| Some((row, secrets.tell(&refusal(record)?)));
+    let refused: Vec<(u32, String)> = (0..).zip(&told.records).filter_map(refusal).collect();
     let errors = told.error_count.unwrap_or(refused.len() as u64);
     let by_row = told.records.len() == rows;
     match (refused.len() as u64, errors) {
         (0, 0) if by_row || told.success_count == Some(rows as u64) => Some(Answer::Taken),
         (found, errors) if by_row && found == errors => Some(Answer::Refused(refused)),
         (_, 0) => None,
-        _ if rows == 1 => Some(Answer::Refused(vec![(0, first_message(&refused, body))])),
+        _ if rows == 1 => Some(Answer::Refused(vec![(0, first_message(&refused, body, secrets))])),
         // which they are cannot be told; those that were taken are written again, over themselves
-        _ => Some(Answer::RefusedWhole(first_message(&refused, body))),
+        _ => Some(Answer::RefusedWhole(first_message(&refused, body, secrets))),
     }
 }
 
-fn first_message(refused: &[(u32, String)], body: &[u8]) -> String {
-    let text = || String::from_utf8_lossy(&body[..body.len().min(300)]).into_owned();
+fn first_message(refused: &[(u32, String)], body: &[u8], secrets: &Secrets) -> String {
+    let text = || secrets.tell_shortly(&String::from_utf8_lossy(body));
     refused.first().map_or_else(text, |(_, message)| message.clone())
 }
 
@@ -218,7 +226,7 @@ mod tests {
     use serde_json::json;
 
     fn answer(body: &Value, rows: usize) -> Option<Answer> {
-        read(body.to_string().as_bytes(), rows)
+        read(body.to_string().as_bytes(), rows, &Secrets::default())
     }
 
     #[test]
@@ -234,7 +242,7 @@ mod tests {
         {
             assert_eq!(answer(&short, 2), None, "{short}");
         }
-        assert_eq!(read(b"<html>", 2), None);
+        assert_eq!(read(b"<html>", 2, &Secrets::default()), None);
     }
 
     #[test]
@@ -289,7 +297,7 @@ mod tests {
 
         #[test]
         fn bytes_that_are_no_answer_take_nothing(body in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let read = read(&body, 3);
+            let read = read(&body, 3, &Secrets::default());
             prop_assert!(read != Some(Answer::Taken) || body.contains(&b'3'));
         }
     }

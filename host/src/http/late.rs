@@ -4,6 +4,7 @@
 //! go on.
 
 use super::cloud::Cloud;
+use super::secrets::Secrets;
 use crate::metrics;
 use crate::sink::late::LateErrors;
 use serde_json::Value;
@@ -14,8 +15,6 @@ use std::time::{Duration, Instant};
 
 /// How many errors of one answer have a line of the log each.
 const LINES: usize = 5;
-/// How much of an error is shown.
-const SHOWN: usize = 300;
 /// How often one and the same reason why they cannot be read is told.
 const SAID_AGAIN: Duration = Duration::from_secs(600);
 /// How many errors are remembered.
@@ -60,12 +59,13 @@ pub async fn follow(cloud: Arc<Cloud>, pipeline: String, every: Duration, board:
     }
 }
 
-async fn ask(cloud: &Cloud) -> Result<Vec<Told>, String> {
+pub(super) async fn ask(cloud: &Cloud) -> Result<Vec<Told>, String> {
     let response = cloud.late_errors().await?;
     if !response.status.is_success() {
         return Err(response.shown());
     }
-    read(&response.body).ok_or_else(|| format!("the answer has no list of errors: {}", response.shown()))
+    read(&response.body, cloud.secrets())
+        .ok_or_else(|| format!("the answer has no list of errors: {}", response.shown()))
 }
 
 fn tell(pipeline: &str, new: &[String]) {
@@ -79,14 +79,14 @@ fn tell(pipeline: &str, new: &[String]) {
 
 /// One error of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Told {
+pub(super) struct Told {
     /// All of it, as a number.
     digest: u64,
     message: String,
 }
 
 /// Reads an answer; none where it lists nothing that could be errors.
-fn read(body: &[u8]) -> Option<Vec<Told>> {
+fn read(body: &[u8], secrets: &Secrets) -> Option<Vec<Told>> {
     let mut answer: Value = match body.trim_ascii() {
         b"" => return Some(Vec::new()),
         body => serde_json::from_slice(body).ok()?,
@@ -105,10 +105,10 @@ fn read(body: &[u8]) -> Option<Vec<Told>> {
         }
         _ => return None,
     };
-    Some(list.iter().map(told).collect())
+    Some(list.iter().map(|error| told(error, secrets)).collect())
 }
 
-fn told(error: &Value) -> Told {
+fn told(error: &Value, secrets: &Secrets) -> Told {
     let mut hasher = DefaultHasher::new();
     error.to_string().hash(&mut hasher);
     let first = |keys: &[&str]| {
@@ -127,8 +127,7 @@ fn told(error: &Value) -> Told {
             (None, None) => "an error without a message".to_owned(),
         },
     };
-    let cut = message.floor_char_boundary(SHOWN);
-    Told { digest: hasher.finish(), message: message[..cut].to_owned() }
+    Told { digest: hasher.finish(), message: secrets.tell_shortly(&message) }
 }
 
 /// What was listed before, and how often in one answer.
@@ -166,7 +165,7 @@ mod tests {
     use serde_json::json;
 
     fn messages(answer: &Value) -> Option<Vec<String>> {
-        Some(read(answer.to_string().as_bytes())?.into_iter().map(|told| told.message).collect())
+        Some(read(answer.to_string().as_bytes(), &Secrets::default())?.into_iter().map(|told| told.message).collect())
     }
 
     #[test]
@@ -176,7 +175,7 @@ mod tests {
         assert_eq!(messages(&json!([error])), shown);
         assert_eq!(messages(&json!({ "errors": [error], "next": null })), shown);
         assert_eq!(messages(&json!({ "errors": null })), Some(Vec::new()));
-        assert_eq!(read(b""), Some(Vec::new()));
+        assert_eq!(read(b"", &Secrets::default()), Some(Vec::new()));
         assert_eq!(messages(&json!([{ "record": "x" }, "late"])).unwrap(), ["an error without a message", "late"]);
         for other in [json!({}), json!(5), json!({ "message": "Unauthorized" })] {
             assert_eq!(messages(&other), None, "{other}");
@@ -185,7 +184,7 @@ mod tests {
 
     #[test]
     fn an_error_is_new_once_and_as_often_as_it_is_listed() {
-        let answer = |list: Value| read(list.to_string().as_bytes()).unwrap();
+        let answer = |list: Value| read(list.to_string().as_bytes(), &Secrets::default()).unwrap();
         let mut known = Known::default();
         assert_eq!(known.learn(answer(json!(["a", "b"]))), ["a", "b"]);
         assert_eq!(known.learn(answer(json!(["b", "a", "c", "b"]))), ["c", "b"]);
@@ -198,8 +197,8 @@ mod tests {
         fn any_answer_is_read_or_said_to_be_none(body in proptest::collection::vec(any::<u8>(), 0..200), open in "[\\[{\"]{0,3}") {
             let all = [open.as_bytes(), &body].concat();
             let mut known = Known::default();
-            let first = read(&all).map(|errors| known.learn(errors).len());
-            let second = read(&all).map(|errors| known.learn(errors).len());
+            let mut new = || read(&all, &Secrets::default()).map(|errors| known.learn(errors).len());
+            let (first, second) = (new(), new());
             prop_assert!(second.unwrap_or(0) == 0 && first.is_some() == second.is_some());
         }
     }

@@ -3,18 +3,21 @@
 use super::client::{Response, body, client, exchange, headers};
 use super::endpoint::{Answer, Endpoint, Frame, PART, Row};
 use super::json::{Kind, check, push_line};
-use crate::config::{HttpFormat, HttpSink as Config, RefusedRows};
+use super::secrets::Secrets;
+use crate::config::{Address, HttpFormat, HttpSink as Config, RefusedRows};
 use crate::finding::Finding;
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// See the module.
 pub struct Plain {
     client: Client,
+    secrets: Arc<Secrets>,
     method: Method,
-    url: String,
+    url: Address,
     headers: HeaderMap,
     frame: Frame,
     lines: bool,
@@ -42,6 +45,7 @@ impl Plain {
         };
         Ok(Self {
             client: client(&config.client)?,
+            secrets: Arc::new(Secrets::new(&config.client.secrets)),
             method: if config.put { Method::PUT } else { Method::POST },
             url: config.url.clone(),
             headers: headers(kind, &config.headers)?,
@@ -60,10 +64,13 @@ impl Plain {
             return Answer::Again { message: message(), after: response.retry_after(), slower: false };
         }
         let refused = self.refused.as_ref().map_or(Ok(Vec::new()), |refused| read(refused, &response.body, rows));
+        let told =
+            |rows: Vec<(u32, String)>| rows.into_iter().map(|(row, why)| (row, self.secrets.tell(&why))).collect();
         match (status, refused) {
-            (200..=299 | 400 | 409 | 422, Ok(rows)) if !rows.is_empty() => Answer::Refused(rows),
+            (200..=299 | 400 | 409 | 422, Ok(rows)) if !rows.is_empty() => Answer::Refused(told(rows)),
             (200..=299, Ok(_)) => Answer::Taken,
             (200..=299, Err(why)) => {
+                let why = self.secrets.tell_shortly(&why);
                 Answer::Again { message: format!("{}: {why}", message()), after: None, slower: false }
             }
             _ => response.verdict(&self.url).unwrap_or_else(|| Answer::RefusedWhole(message())),
@@ -87,8 +94,8 @@ impl Endpoint for Plain {
     }
 
     async fn send(&self, text: Bytes, rows: usize) -> Answer {
-        let request = self.client.request(self.method.clone(), &self.url).headers(self.headers.clone());
-        match exchange(body(request, text, self.gzip)).await {
+        let request = self.client.request(self.method.clone(), self.url.whole()).headers(self.headers.clone());
+        match exchange(body(request, text, self.gzip), &self.secrets).await {
             Ok(response) => self.judge(&response, rows),
             Err(answer) => answer,
         }
@@ -97,9 +104,9 @@ impl Endpoint for Plain {
     /// Asks what the address can do, which changes nothing there (RFC 9110, 9.2.1 and 9.3.7). Services that do not know the
     /// question answer it with 4xx: so only an answer is wanted, not a good one.
     async fn probe(&self) -> Vec<Finding> {
-        let request = self.client.request(Method::OPTIONS, &self.url).headers(self.headers.clone());
+        let request = self.client.request(Method::OPTIONS, self.url.whole()).headers(self.headers.clone());
         let (about, url) = ("server", &self.url);
-        let finding = match exchange(request).await {
+        let finding = match exchange(request, &self.secrets).await {
             Err(answer) => Finding::bad(PART, about, answer.reason()),
             Ok(response) if matches!(response.status.as_u16(), 502..=504) => {
                 Finding::bad(PART, about, format!("{url}: {}; is the service behind it up?", response.shown()))

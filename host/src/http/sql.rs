@@ -12,12 +12,15 @@ mod value;
 
 use super::client::{client, exchange, headers};
 use super::endpoint::{Answer, Endpoint, Frame, PART, Row};
-use crate::config::Featurebase as Config;
+use super::secrets::Secrets;
+use crate::config::{Address, Featurebase as Config};
 use crate::finding::Finding;
+use answer::Server;
 use bytes::Bytes;
 use reqwest::Client;
 use reqwest::header::HeaderMap;
 use row::Rows;
+use std::sync::Arc;
 use std::time::Duration;
 use table::{Range, Table};
 use tokio::sync::OnceCell;
@@ -31,7 +34,8 @@ const LOOK: Duration = Duration::from_secs(10);
 /// See the module.
 pub struct Sql {
     client: Client,
-    url: String,
+    secrets: Arc<Secrets>,
+    url: Address,
     headers: HeaderMap,
     look: Duration,
     frame: Frame,
@@ -50,7 +54,8 @@ impl Sql {
         let table = Table::new(config);
         Ok(Self {
             client: client(&config.client)?,
-            url: format!("{}/sql", config.url),
+            secrets: Arc::new(Secrets::new(&config.client.secrets)),
+            url: Address::new(format!("{}/sql", config.url.whole())),
             headers: headers("text/plain", &config.headers)?,
             look: config.client.timeout.min(LOOK),
             frame: table.frame(config.batch.records),
@@ -60,7 +65,8 @@ impl Sql {
         })
     }
 
-    /// Makes the table where that is configured, and compares its columns with those that are configured, once.
+    /// Makes the table where that is configured, and compares its columns with those that are configured, once. It takes no longer
+    /// than [`LOOK`].
     ///
     /// # Errors
     /// [`Answer::Fatal`] where a person must correct something, [`Answer::Again`] where it is not known.
@@ -68,24 +74,31 @@ impl Sql {
         let look = || async {
             if let Some(statement) = self.table.create() {
                 let made = self.look(statement).await?;
-                answer::outcome(&made, &self.url).map_err(|answer| self.table.cannot_be_made(answer))?;
+                answer::outcome(&made, self.server()).map_err(|answer| self.table.cannot_be_made(answer))?;
             }
             let told = self.look(self.table.show()).await?;
-            self.table.compare(&told, &self.url)
+            self.table.compare(&told, self.server())
         };
-        self.ranges.get_or_try_init(look).await.map(|_| ())
+        // a table that is being made is so too when nobody waits for it any more
+        let looked = tokio::time::timeout(self.look, self.ranges.get_or_try_init(look)).await;
+        let late = |_| self.server().again("no answer within the time for it");
+        looked.map_err(late)?.map(|_| ())
+    }
+
+    fn server(&self) -> Server<'_> {
+        Server { url: &self.url, secrets: &self.secrets }
     }
 
     async fn look(&self, statement: String) -> Result<Vec<u8>, Answer> {
-        let request = self.client.post(&self.url).headers(self.headers.clone()).timeout(self.look);
-        let response = exchange(request.body(statement)).await?;
+        let request = self.client.post(self.url.whole()).headers(self.headers.clone()).timeout(self.look);
+        let response = exchange(request.body(statement), &self.secrets).await?;
         answer::body(response, &self.url)
     }
 
     async fn execute(&self, statement: Bytes) -> Result<(), Answer> {
-        let request = self.client.post(&self.url).headers(self.headers.clone()).body(statement);
-        let told = answer::body(exchange(request).await?, &self.url)?;
-        answer::outcome(&told, &self.url).map_err(|answer| match answer {
+        let request = self.client.post(self.url.whole()).headers(self.headers.clone()).body(statement);
+        let told = answer::body(exchange(request, &self.secrets).await?, &self.url)?;
+        answer::outcome(&told, self.server()).map_err(|answer| match answer {
             Answer::Fatal(message) => Answer::Fatal(format!("{message}; correct the table, or the configuration")),
             other => other,
         })
@@ -128,10 +141,10 @@ impl Endpoint for Sql {
         let (about, makes) = (self.table.about(), self.table.create().is_some());
         let finding = match self.look(self.table.show()).await {
             Err(answer) => Finding::bad(PART, "server", answer.reason()),
-            Ok(told) => match self.table.compare(&told, &self.url) {
+            Ok(told) => match self.table.compare(&told, self.server()) {
                 Ok(_) => Finding::good(PART, about, "it is there, and its columns are as configured"),
                 // the server answers, and knows no such table
-                Err(Answer::Fatal(_)) if makes && answer::rows(&told, &self.url).is_err() => {
+                Err(Answer::Fatal(_)) if makes && answer::rows(&told, self.server()).is_err() => {
                     Finding::good(PART, about, "it is not there, and is made at the start (`create_table`)")
                 }
                 Err(answer) => Finding::bad(PART, about, answer.reason()),

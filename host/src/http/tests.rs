@@ -4,7 +4,7 @@
 use super::endpoint::{Answer, Endpoint, Row};
 use super::request::Gathering;
 use super::{Cloud, Plain};
-use crate::config::{FeaturebaseCloud, HttpBatch, HttpClient, HttpFormat, HttpSink, RefusedRows, Secret};
+use crate::config::{Address, FeaturebaseCloud, HttpBatch, HttpClient, HttpFormat, HttpSink, RefusedRows, Secret};
 use crate::record::{Lane, Span};
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -18,16 +18,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
+mod repeats;
+
 const BATCH: HttpBatch =
     HttpBatch { records: 500, bytes: 1 << 20, age: Duration::from_secs(1), window: 1, in_flight: 1 << 20 };
 
 fn client() -> HttpClient {
-    HttpClient { timeout: Duration::from_millis(150), ca: None, identity: None, gzip: false }
+    HttpClient { timeout: Duration::from_millis(150), ca: None, identity: None, gzip: false, secrets: Vec::new() }
 }
 
 fn plain(url: &str, format: HttpFormat, refused: Option<RefusedRows>) -> Plain {
     let config = HttpSink {
-        url: url.to_owned(),
+        url: Address::new(url),
         put: false,
         headers: BTreeMap::new(),
         format,
@@ -41,8 +43,8 @@ fn plain(url: &str, format: HttpFormat, refused: Option<RefusedRows>) -> Plain {
 
 fn cloud(address: &str) -> Cloud {
     let config = FeaturebaseCloud {
-        endpoint: format!("http://{address}/rows"),
-        login_url: format!("http://{address}/login"),
+        endpoint: Address::new(format!("http://{address}/rows")),
+        login_url: Address::new(format!("http://{address}/login")),
         username: "ann".to_owned(),
         password: Secret("secret".to_owned()),
         late_errors: None,

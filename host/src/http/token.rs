@@ -3,11 +3,14 @@
 
 use super::client::{Response, exchange};
 use super::endpoint::Answer;
+use super::secrets::Secrets;
+use crate::config::{Address, FeaturebaseCloud as Config};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Client;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Mutex;
 
@@ -17,7 +20,8 @@ const USUAL: Duration = Duration::from_secs(3600);
 /// Logs in to FeatureBase Cloud.
 pub(super) struct Session {
     client: Client,
-    url: String,
+    secrets: Arc<Secrets>,
+    url: Address,
     username: String,
     password: String,
     token: Mutex<Option<Token>>,
@@ -33,12 +37,15 @@ pub(super) struct Token {
 }
 
 impl Session {
-    pub(super) fn new(client: Client, url: String, username: String, password: String) -> Self {
-        Self { client, url, username, password, token: Mutex::new(None) }
+    /// `secrets` will know its tokens.
+    pub(super) fn new(client: Client, secrets: Arc<Secrets>, config: &Config) -> Self {
+        let Config { login_url, username, password, .. } = config;
+        let (url, username, password) = (login_url.clone(), username.clone(), password.0.clone());
+        Self { client, secrets, url, username, password, token: Mutex::new(None) }
     }
 
     /// Where tokens come from.
-    pub(super) fn url(&self) -> &str {
+    pub(super) fn url(&self) -> &Address {
         &self.url
     }
 
@@ -58,8 +65,9 @@ impl Session {
             return Ok(token.clone());
         }
         let body = json!({ "USERNAME": self.username, "PASSWORD": self.password });
-        let request = self.client.post(&self.url).header("content-type", "application/json").body(body.to_string());
-        let token = self.read(&exchange(request).await?)?;
+        let request = self.client.post(self.url.whole()).header("content-type", "application/json");
+        let token = self.read(&exchange(request.body(body.to_string()), &self.secrets).await?)?;
+        self.secrets.learn(&token.text);
         Ok(present.insert(token).clone())
     }
 

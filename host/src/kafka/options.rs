@@ -9,6 +9,9 @@ use rdkafka::types::RDKafkaConfRes;
 /// librdkafka's own default for one fetch of a partition; more would not make it faster.
 const FETCH: usize = 1024 * 1024;
 
+/// What a message is taken to weigh when its number is limited: librdkafka counts the bytes of values alone, and a message is 336 more.
+const MESSAGE: usize = 256;
+
 /// A member of a group.
 ///
 /// Half of a lane's share of the budget is for what lies in its queue, half for the response on top of which librdkafka
@@ -22,6 +25,8 @@ pub(super) fn consumer(config: &KafkaSource, identity: &Identity, lanes: usize) 
         // a full queue is looked at again after so many milliseconds; librdkafka waits a second
         ("fetch.queue.backoff.ms", "2".to_owned()),
         ("queued.max.messages.kbytes", (share / 1024).to_string()),
+        // librdkafka's name is strange: from so many on it fetches no more
+        ("queued.min.messages", (share / MESSAGE).to_string()),
         ("fetch.message.max.bytes", share.min(FETCH).to_string()),
     ];
     // a committed offset that does not exist any more: what is left is read, and librdkafka warns of it

@@ -14,12 +14,14 @@ use crate::config::{KafkaSource as Config, Topics};
 use crate::record::{Lane, Partition, Resume};
 use crate::source::{BatchLimit, Event, Position, Source, SourceError};
 use crate::wake::Wake;
+use join::Join;
 use rdkafka::Offset;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod join;
 mod leave;
 
 /// Asking for the topics before the consumer is made.
@@ -45,6 +47,7 @@ pub struct KafkaSource {
     commits: Commits,
     ends: Ends,
     closed: bool,
+    join: Join,
     health: Health,
     wake: Wake,
     events: Queue,
@@ -99,6 +102,7 @@ impl KafkaSource {
             commits: Commits::default(),
             ends: Ends::default(),
             closed: false,
+            join: Join::begin(),
             health,
             wake,
             events,
@@ -165,6 +169,7 @@ impl KafkaSource {
             self.open = Some(rebalance);
             match event {
                 Event::Idle => {
+                    self.join.end();
                     self.answer_assigned(&[])?;
                     return Ok(Some(Event::Assigned(Vec::new())));
                 }
@@ -235,6 +240,7 @@ impl Source for KafkaSource {
     fn poll(&mut self, read: Option<BatchLimit>) -> Result<Event, SourceError> {
         self.serve_events(Duration::ZERO);
         self.health.check(&self.handle)?;
+        self.join.look(&self.config, self.health.is_up());
         if self.commits.is_due() {
             // when it fails, it is due again
             let _ = self.commits.send(&self.handle, &self.events, &mut self.health, None);
@@ -260,6 +266,7 @@ impl Source for KafkaSource {
     }
 
     fn assign(&mut self, lanes: &[(Lane, Partition)]) -> Result<(), SourceError> {
+        self.join.end();
         let partitions: Vec<&Partition> = lanes.iter().map(|(_, partition)| partition).collect();
         let (handle, config) = (self.handle.clone(), self.config.clone());
         let starts = start::resolve(&handle, &config, &partitions, |wait| {

@@ -57,6 +57,13 @@ struct File {
     hash: String,
 }
 
+impl File {
+    fn new(bytes: Vec<u8>) -> Self {
+        let hash = super::hash(&bytes);
+        Self { bytes, hash }
+    }
+}
+
 impl Loader {
     /// The first plan: the folder's modules, or, where they are broken, those of the last good plan, and why.
     ///
@@ -64,7 +71,7 @@ impl Loader {
     /// The folder's modules are broken, and nothing is kept from before.
     // Promise: keep
     pub fn first(&self) -> Result<(Plan, Option<Refused>), Refused> {
-        let refused = match self.read(|module| super::read(&self.folder.join(module))) {
+        let refused = match self.read() {
             Ok(files) => match self.build(1, &files, None) {
                 Ok(plan) => {
                     self.keep(&files);
@@ -74,22 +81,19 @@ impl Loader {
             },
             Err(refused) => refused,
         };
-        let kept = self.read(|module| self.last_good.read(module));
-        match kept.and_then(|files| self.build(1, &files, None)) {
-            Ok(plan) => {
-                let (module, error) = (refused.module.as_str(), refused.error.to_string());
-                let (pipeline, plan_modules) = (self.pipeline.as_str(), plan.describe());
-                tracing::error!(
-                    pipeline,
-                    module,
-                    error,
-                    plan_modules,
-                    "broken module in the folder: running the last good plan"
-                );
-                Ok((plan, Some(refused)))
-            }
-            Err(_) => Err(refused),
-        }
+        let Some(plan) = self.kept().and_then(|files| self.build(1, &files, None).ok()) else { return Err(refused) };
+        let (module, error) = (refused.module.as_str(), refused.error.to_string());
+        let (pipeline, plan_modules) = (self.pipeline.as_str(), plan.describe());
+        let kept = self.last_good.folder().display();
+        tracing::error!(
+            pipeline,
+            module,
+            error,
+            plan_modules,
+            %kept,
+            "broken module in the folder: running the last good plan"
+        );
+        Ok((plan, Some(refused)))
     }
 
     /// The folder's modules as they are. Nothing falls back to what was good before, and nothing is kept.
@@ -97,25 +101,32 @@ impl Loader {
     /// # Errors
     /// The folder's modules are broken.
     pub fn as_they_are(&self) -> Result<Plan, Refused> {
-        let files = self.read(|module| super::read(&self.folder.join(module)))?;
+        let files = self.read()?;
         self.build(1, &files, None)
     }
 
-    fn read(&self, read: impl Fn(&str) -> std::io::Result<Vec<u8>>) -> Result<HashMap<String, File>, Refused> {
+    /// The folder's modules.
+    fn read(&self) -> Result<HashMap<String, File>, Refused> {
         let mut files = HashMap::new();
         for Stage { module, .. } in &self.stages {
             if files.contains_key(module) {
                 continue;
             }
-            let bytes = read(module).map_err(|error| Refused {
+            let path = self.folder.join(module);
+            let bytes = super::read(&path).map_err(|error| Refused {
                 module: module.clone(),
                 hash: None,
-                error: LoadError::new("read", format!("{}: {error}", self.folder.join(module).display())),
+                error: LoadError::new("read", format!("{}: {error}", path.display())),
             })?;
-            let hash = super::hash(&bytes);
-            files.insert(module.clone(), File { bytes, hash });
+            files.insert(module.clone(), File::new(bytes));
         }
         Ok(files)
+    }
+
+    /// The modules of the last good plan, where it has all of them.
+    fn kept(&self) -> Option<HashMap<String, File>> {
+        let kept = self.last_good.read(self.stages.iter().map(|stage| stage.module.as_str())).ok()?;
+        Some(kept.into_iter().map(|(module, bytes)| (module.to_owned(), File::new(bytes))).collect())
     }
 
     /// Loads what differs from the plan before, and reuses the rest.
@@ -217,7 +228,7 @@ impl Follower {
             return false;
         }
         self.stamps = stamps;
-        let files = self.loader.read(|module| super::read(&self.loader.folder.join(module)));
+        let files = self.loader.read();
         let current = self.plans.current();
         let mut attempt: Vec<_> = match &files {
             Ok(files) => self.loader.stages.iter().map(|stage| Some(files[&stage.module].hash.clone())).collect(),

@@ -1,7 +1,7 @@
 //! How a service ends: by signal, by failure; and what systemd is told meanwhile.
 
 use crate::worker::handover::Handover;
-use crate::worker::status::{State, StatusBoard};
+use crate::worker::status::{Ending, State, StatusBoard, Sums};
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals as Incoming;
@@ -65,6 +65,39 @@ impl Signals {
         if let Err(error) = spawned {
             tracing::error!(error = %error, "no thread for signals: the program can only be killed");
         }
+    }
+}
+
+/// The last word of a pipeline whose workers have ended: what they did since the start, and whether something was given up.
+pub(super) fn last_word(pipeline: &str, workers: &[StatusBoard]) {
+    let (mut sums, mut undelivered, mut drained) = (Sums::default(), 0, true);
+    for status in workers.iter().map(StatusBoard::read) {
+        sums.records += status.sums.records;
+        sums.delivered += status.sums.delivered;
+        sums.letters += status.sums.letters;
+        drained &= status.ending == Some(Ending::Drained);
+        if let Some(Ending::GaveUp { undelivered: more }) = status.ending {
+            undelivered += more;
+        }
+    }
+    let Sums { records, delivered, letters: dead_letters } = sums;
+    let rows = delivered.saturating_sub(dead_letters);
+    match drained {
+        true => tracing::info!(
+            pipeline,
+            records,
+            rows,
+            dead_letters,
+            "drained and ended: all that was handed over is delivered and committed"
+        ),
+        false => tracing::warn!(
+            pipeline,
+            records,
+            rows,
+            dead_letters,
+            undelivered,
+            "ended: what is not known to be delivered and committed was given up, and will be done again"
+        ),
     }
 }
 

@@ -87,26 +87,6 @@ impl Http {
         Ok(Some(Self { runtime: requests.handle()?, endpoint, batch }))
     }
 
-    /// Looks at the destination before the first record is read, where that tells something. One that is not there now is looked at
-    /// with the first rows.
-    ///
-    /// # Errors
-    /// A person must correct something.
-    pub(super) fn connect(&self) -> Result<(), RunError> {
-        let Shared::Sql(sql) = &self.endpoint else { return Ok(()) };
-        match self.runtime.block_on(sql.connect()) {
-            Err(Answer::Again { message, .. }) => {
-                tracing::warn!(
-                    error = message,
-                    "the table cannot be looked at; it will be, before the first rows are sent"
-                );
-                Ok(())
-            }
-            Err(Answer::Fatal(message) | Answer::RefusedWhole(message)) => Err(RunError::Failed(message)),
-            Ok(()) | Err(Answer::Taken | Answer::Refused(_)) => Ok(()),
-        }
-    }
-
     /// Begins to ask for errors that come later, where that is configured, and gives where they are told. It ends with the
     /// runtime.
     pub(super) fn follow_late_errors(&self, pipeline: &str, sink: &Config) -> Option<LateErrors> {
@@ -124,6 +104,39 @@ impl Http {
             Shared::Sql(endpoint) => self.runtime.block_on(endpoint.probe()),
         }
     }
+}
+
+/// Looks at the destinations of pipelines before the first record is read, where that tells something: all at once, so that servers that
+/// hang take no longer than one. One that is not there now is looked at with the first rows.
+///
+/// # Errors
+/// A person must correct something.
+pub(super) fn connect<'p>(pipelines: impl IntoIterator<Item = (&'p str, Option<&'p Http>)>) -> Result<(), RunError> {
+    let mut looks = Vec::new();
+    for (pipeline, http) in pipelines {
+        if let Some(Http { runtime, endpoint: Shared::Sql(sql), .. }) = http {
+            let sql = sql.clone();
+            looks.push((pipeline, runtime, runtime.spawn(async move { sql.connect().await })));
+        }
+    }
+    let mut wrong = Vec::new();
+    for (pipeline, runtime, look) in looks {
+        match runtime.block_on(look) {
+            Ok(Ok(()) | Err(Answer::Taken | Answer::Refused(_))) => {}
+            Ok(Err(Answer::Again { message: error, .. })) => tracing::warn!(
+                pipeline,
+                error,
+                "the table cannot be looked at; it will be, before the first rows are sent"
+            ),
+            Ok(Err(Answer::Fatal(message) | Answer::RefusedWhole(message))) => {
+                wrong.push(format!("pipeline {pipeline}: {message}"));
+            }
+            Err(_) => {
+                wrong.push(format!("pipeline {pipeline}: looking at its table panicked; this is a bug of edgemill's"))
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(RunError::Failed(wrong.join("; "))) }
 }
 
 impl Life {

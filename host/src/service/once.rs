@@ -71,7 +71,7 @@ pub fn run(config: &Config, pipeline: &Pipeline, output: Output, source: MakeSou
     let delivery = if output == Output::Lines { Delivery::AtLeastOnce } else { pipeline.delivery };
     let requests = Requests::default();
     let http = Http::new(&pipeline.sink, &requests)?;
-    http.as_ref().map_or(Ok(()), Http::connect)?;
+    super::http::connect([(pipeline.name.as_str(), http.as_ref())])?;
     let life = Life {
         pipeline: Pipeline { delivery, ..pipeline.clone() },
         number: 0,

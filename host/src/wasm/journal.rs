@@ -1,5 +1,6 @@
 //! What guests log: into the host's log, shortened and with a limit of messages a second for each module.
 
+use crate::harmless::one_line;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -96,7 +97,7 @@ impl Journal {
 /// A guest's bytes as one line of text: shortened, lossy UTF-8, without control characters.
 pub(super) fn line(bytes: &[u8]) -> String {
     let short = &bytes[..bytes.len().min(LENGTH)];
-    let mut text = String::from_utf8_lossy(short).trim_end().replace(|c: char| c.is_control(), " ");
+    let mut text = one_line(String::from_utf8_lossy(short).trim_end()).into_owned();
     if short.len() < bytes.len() {
         text.push('…');
     }
@@ -120,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_message_becomes_one_short_line() {
-        assert_eq!(line(b"one\ntwo\x1b[31m\n"), "one two [31m");
+        assert_eq!(line(b"one\ntwo\x1b[31m\n"), "one two\u{fffd}[31m");
         assert_eq!(line(b"\xff"), "\u{fffd}");
         assert_eq!(line(&vec![b'x'; LENGTH + 1]).len(), LENGTH + '…'.len_utf8());
     }

@@ -46,24 +46,27 @@ impl Worker {
     }
 
     /// Commits what these lanes have settled, and waits for it; with exactly-once what all lanes have, since they share
-    /// the transaction.
-    pub(super) fn commit_and_wait(&mut self, lanes: &[Lane]) -> Result<(), WorkerError> {
+    /// the transaction. False: it is not known to be committed.
+    pub(super) fn commit_and_wait(&mut self, lanes: &[Lane]) -> Result<bool, WorkerError> {
         if self.hands.settings.exactly_once {
-            return match self.hands.ledger.is_all_settled() && !self.hands.spoiled {
-                true => self.end_transaction(),
-                false => self.abort_transaction("not everything was delivered in time"),
-            };
+            if !self.hands.ledger.is_all_settled() || self.hands.spoiled {
+                return self.abort_transaction("not everything was delivered in time").map(|()| false);
+            }
+            let points = self.hands.ledger.moved();
+            self.end_transaction()?;
+            // where it was aborted instead, the lanes have gone back
+            return Ok(points.iter().all(|(lane, resume)| self.hands.ledger.resume(*lane) == Some(*resume)));
         }
         let points: Vec<_> = lanes.iter().filter_map(|&lane| Some((lane, self.hands.ledger.resume(lane)?))).collect();
         if points.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let result = self.source.commit(&points, Some(WAIT));
         self.hands.metrics.commit(result.is_ok());
-        if let Err(error) = result {
+        if let Err(error) = &result {
             tracing::warn!(error, "not committed; what was delivered since the last commit will be done again");
         }
-        Ok(())
+        Ok(result.is_ok())
     }
 
     /// When a transaction is old or large enough nothing more is read until all of it is settled; then it ends.

@@ -33,6 +33,7 @@ impl Worker {
         let breaker = self.breaker_status();
         self.hands.metrics.breaker_open.set(f64::from(u8::from(breaker.is_some())));
         let counts = self.hands.counts;
+        let before = std::mem::replace(&mut self.told, counts);
         let seconds = since.as_secs_f64().max(0.001);
         self.board.update(|status| {
             (status.lanes, status.breaker) = (lanes, breaker);
@@ -40,6 +41,9 @@ impl Worker {
             status.rows_per_second = counts.rows.saturating_sub(status.rows) as f64 / seconds;
             (status.records, status.rows, status.failed) = (counts.records, counts.rows, counts.failed);
             (status.by_class, status.told) = (counts.by_class, Some(Instant::now()));
+            status.sums.records += counts.records - before.records;
+            status.sums.delivered += counts.delivered - before.delivered;
+            status.sums.letters += counts.letters - before.letters;
         });
     }
 

@@ -79,6 +79,29 @@ pub struct BreakerStatus {
     pub waiting: Vec<Partition>,
 }
 
+/// How a worker's end went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Everything that was handed over is durable and committed.
+    Drained,
+    /// Something is not: it will be done again.
+    GaveUp {
+        /// Rows and dead letters that were on their way.
+        undelivered: u64,
+    },
+}
+
+/// What a worker did in all its lives. What was done again is counted again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// Records consumed.
+    pub records: u64,
+    /// Rows and dead letters that are durable.
+    pub delivered: u64,
+    /// Dead letters among them, and those on their way.
+    pub letters: u64,
+}
+
 /// One worker, as last seen.
 #[derive(Clone, Debug, Default)]
 pub struct WorkerStatus {
@@ -96,6 +119,10 @@ pub struct WorkerStatus {
     pub failed: u64,
     /// The same by class, in the order of [`Class::ALL`].
     pub by_class: [u64; Class::ALL.len()],
+    /// The like of all its lives.
+    pub sums: Sums,
+    /// How its end went, once it has ended.
+    pub ending: Option<Ending>,
     /// Whether its source came to its end, and all of it is settled.
     pub complete: bool,
     /// Records a second, over the last second or so.

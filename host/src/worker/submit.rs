@@ -55,6 +55,10 @@ pub(super) struct Counts {
     pub(super) records: u64,
     pub(super) rows: u64,
     pub(super) failed: u64,
+    /// Rows and dead letters that are durable.
+    pub(super) delivered: u64,
+    /// Dead letters that were handed over.
+    pub(super) letters: u64,
     pub(super) by_class: [u64; Class::ALL.len()],
     pub(super) restarts: u64,
 }
@@ -274,6 +278,7 @@ impl Hands {
             None => self.sink.submit(span, &rows, &routes, &mut refused)?,
         }
         self.ledger.expect(span, (rows.len() - refused.len()) as u32);
+        self.counts.letters += (rows.len() - refused.len()) as u64;
         match refused.first() {
             None => Ok(()),
             Some(refusal) => Err(not_lettered(&rows, refusal.row as usize, &refusal.message)),

@@ -12,6 +12,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 
 mod breaker;
+mod end;
 mod guest;
 mod letters;
 mod once;
@@ -260,16 +261,17 @@ struct Setup {
     policy: Policy,
     breaker: Option<Limit>,
     batch: usize,
+    grace: Duration,
 }
 
 impl From<Action> for Setup {
     fn from(action: Action) -> Self {
-        Self { policy: Policy::all(action), breaker: None, batch: 7 }
+        Self { policy: Policy::all(action), breaker: None, batch: 7, grace: Duration::from_secs(5) }
     }
 }
 
 fn start(world: World, setup: impl Into<Setup>) -> Running {
-    let Setup { policy, breaker, batch } = setup.into();
+    let Setup { policy, breaker, batch, grace } = setup.into();
     let exactly_once = world.transaction.is_some();
     let shared: Shared = Arc::new(Mutex::new(world));
     let wake = Wake::new().expect("a descriptor");
@@ -290,13 +292,12 @@ fn start(world: World, setup: impl Into<Setup>) -> Running {
             stamp: false,
             exactly_once,
             commit_interval: Duration::from_millis(5),
-            grace: Duration::from_secs(5),
+            grace,
             stalled_after: None,
             revocation: Duration::from_secs(5),
             breaker,
         };
-        let metrics = WorkerMetrics::new("p", 0);
-        Worker::new(settings, parts, orders, wake, told, metrics).run()
+        Worker::new(settings, parts, orders, wake, told, WorkerMetrics::new("p", 0)).run()
     };
     let thread = std::thread::Builder::new().name("worker".to_owned()).spawn(run).expect("a thread");
     Running { world: shared, handover, board, thread }
@@ -313,8 +314,7 @@ impl Running {
 
     fn end(self) -> (Shared, Result<(), WorkerError>) {
         self.handover.end();
-        let result = self.thread.join().expect("the worker does not panic");
-        (self.world, result)
+        (self.world, self.thread.join().expect("the worker does not panic"))
     }
 }
 

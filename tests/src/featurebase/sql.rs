@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Result, bail, ensure};
 use serde_json::{Value, json};
 
+use super::Faults;
 use super::tokens::{Kind as Word, Tokens};
 use super::values::{Cell, Kind};
 
@@ -43,10 +44,10 @@ type Answer = (Vec<&'static str>, Vec<Value>);
 
 impl Tables {
     /// Executes a statement. Gives the answer's body, and how many rows it had.
-    pub(super) fn execute(&mut self, statement: &[u8]) -> (String, usize) {
+    pub(super) fn execute(&mut self, statement: &[u8], faults: &Faults) -> (String, usize) {
         let statement = String::from_utf8_lossy(statement);
         let mut rows = 0;
-        let told = match self.try_execute(&statement, &mut rows) {
+        let told = match self.try_execute(&statement, faults, &mut rows) {
             Ok((fields, data)) => {
                 let fields: Vec<Value> = fields.into_iter().map(|name| json!({ "name": name })).collect();
                 json!({ "schema": { "fields": fields }, "data": data, "execution-time": 12 })
@@ -63,7 +64,7 @@ impl Tables {
         (told.to_string(), rows)
     }
 
-    fn try_execute(&mut self, statement: &str, rows: &mut usize) -> Result<Answer> {
+    fn try_execute(&mut self, statement: &str, faults: &Faults, rows: &mut usize) -> Result<Answer> {
         let mut tokens = Tokens::read(statement)?;
         let first = tokens.next()?;
         match first.text.to_ascii_uppercase().as_str() {
@@ -76,7 +77,7 @@ impl Tables {
             "SHOW" => return self.show(&mut tokens),
             "SELECT" => return self.select(&mut tokens),
             "DELETE" => self.delete(&mut tokens)?,
-            "BULK" => *rows = self.bulk_insert(&mut tokens)?,
+            "BULK" => *rows = self.bulk_insert(&mut tokens, faults)?,
             _ => bail!("1:1: expected statement, found {}", first.text),
         }
         Ok((Vec::new(), Vec::new()))
@@ -176,7 +177,7 @@ impl Tables {
         Ok(())
     }
 
-    fn bulk_insert(&mut self, tokens: &mut Tokens) -> Result<usize> {
+    fn bulk_insert(&mut self, tokens: &mut Tokens, faults: &Faults) -> Result<usize> {
         tokens.expect(&["INSERT", "INTO"])?;
         let name = self.known(tokens, "table")?;
         let columns = tokens.list(|tokens| Ok(tokens.next()?.text))?;
@@ -221,10 +222,10 @@ impl Tables {
             batch.push(read(line, &targets)?);
             rows += 1;
             if batch.len() >= size {
-                table.insert(std::mem::take(&mut batch), &targets)?;
+                table.insert(std::mem::take(&mut batch), &targets, faults)?;
             }
         }
-        table.insert(batch, &targets)?;
+        table.insert(batch, &targets, faults)?;
         Ok(rows)
     }
 }
@@ -287,7 +288,7 @@ fn column(tokens: &mut Tokens) -> Result<Kind> {
 
 impl Table {
     /// Stores rows: all, or none.
-    fn insert(&mut self, batch: Vec<Vec<Cell>>, targets: &[Target<'_>]) -> Result<()> {
+    fn insert(&mut self, batch: Vec<Vec<Cell>>, targets: &[Target<'_>], faults: &Faults) -> Result<()> {
         let mut stored = Vec::new();
         for (row, cells) in (1..).zip(batch) {
             let (mut id, mut values) = (None, Vec::new());
@@ -310,7 +311,12 @@ impl Table {
                     ensure!(*number >= 0, "internal error _id value cannot be negative: {number}")
                 }
                 Some(Id::Text(text)) => {
-                    ensure!(text.len() <= 32_768, "importing batch: translating col keys: key too large")
+                    ensure!(text.len() <= 32_768, "importing batch: translating col keys: key too large");
+                    let refused = faults.refuses(text);
+                    ensure!(
+                        !refused,
+                        "[0:0] inserting value into column '_id', row {row}, value '{text}' out of range"
+                    );
                 }
             }
             stored.extend(id.map(|id| (id, values)));

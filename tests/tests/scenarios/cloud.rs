@@ -4,62 +4,27 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use edgemill_tests::featurebase::{Faults, Featurebase, PASSWORD, USERNAME};
-use edgemill_tests::host::Builder;
-use edgemill_tests::records::unique;
+use edgemill_tests::featurebase::{Faults, Featurebase, PASSWORD};
 use edgemill_tests::wait::PATIENCE;
-use edgemill_tests::{Broker, Host, Record, scale, wait_for};
+use edgemill_tests::{Broker, ByHttp, Record, scale, wait_for};
 use serde_json::json;
 
 const PARTITIONS: i32 = 4;
 
 const CLOUD: &str = r#"
-modules = "@modules@"
-[pipelines.cloud]
-workers = 2
-[pipelines.cloud.source]
-brokers = "@brokers@"
-topics = ["@from@"]
-group = "@group@"
-start = "earliest"
-librdkafka = { "session.timeout.ms" = 6000 }
-[pipelines.cloud.sink]
-type = "featurebase-cloud"
-endpoint = "@endpoint@"
-login_url = "@login@"
-username = "${FB_USER}"
-password = "${FB_PASSWORD}"
 batch = { records = 500, age = "200 ms" }
 timeout = "2 s"
 compression = "gzip"
-[pipelines.cloud.dead-letter]
-topic = "@letters@"
 "#;
 
 const PLAIN: &str = r#"
-modules = "@modules@"
-[pipelines.plain]
-workers = 1
-[pipelines.plain.source]
-brokers = "@brokers@"
-topics = ["@from@"]
-group = "@group@"
-start = "earliest"
-[pipelines.plain.sink]
 type = "http"
 url = "@url@"
 format = "ndjson"
 headers = { x-team = "flights" }
 batch = { records = 100, age = "200 ms" }
 refused = { list = "/errors", row = "/row", message = "/why" }
-[pipelines.plain.dead-letter]
-topic = "@letters@"
 "#;
-
-fn builder(config: &str, from: &str, group: &str, letters: &str) -> Builder {
-    let broker = Broker::shared().address();
-    Host::builder(config).set("brokers", broker).set("from", from).set("group", group).set("letters", letters)
-}
 
 /// What becomes of record n.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -99,20 +64,16 @@ fn offsets(count: usize, is: impl Fn(Fate) -> bool) -> BTreeSet<usize> {
 }
 
 /// The numbers of the records whose dead letters these are, and how many there are of some more than once.
-fn lettered(broker: &Broker, topic: &str) -> Result<(BTreeSet<usize>, usize)> {
-    let letters = broker.consume(topic)?;
+fn lettered(pipeline: &ByHttp) -> Result<(BTreeSet<usize>, usize)> {
+    let letters = pipeline.dead_letters()?;
     let mut numbers = BTreeSet::new();
     for letter in &letters {
-        let header = |name: &str| {
-            let value = letter.headers.iter().find(|(header, _)| header == name)?.1.clone()?;
-            String::from_utf8(value).ok()
-        };
-        let number = |name: &str| header(name).and_then(|text| text.parse::<usize>().ok());
+        let number = |name: &str| letter.header(name).and_then(|text| text.parse::<usize>().ok());
         let (Some(partition), Some(offset)) = (number("edgemill.partition"), number("edgemill.offset")) else {
             anyhow::bail!("a dead letter without its place: {letter:?}");
         };
         let n = offset * PARTITIONS as usize + partition;
-        let (class, message) = (header("edgemill.class"), header("edgemill.message").unwrap_or_default());
+        let (class, message) = (letter.header("edgemill.class"), letter.header("edgemill.message").unwrap_or_default());
         let expected = match fate(n) {
             Fate::Row => anyhow::bail!("record {n} is good, and there is a dead letter: {message}"),
             Fate::NoRow => ("encode", "not an object"),
@@ -132,32 +93,28 @@ fn lettered(broker: &Broker, topic: &str) -> Result<(BTreeSet<usize>, usize)> {
 #[test]
 fn promise_commit_every_row_is_in_the_cloud_once_by_its_id_while_it_fails_in_every_way_and_hosts_are_killed()
 -> Result<()> {
-    let broker = Broker::shared();
-    let count = scale(100_000, 1_000_000);
-    let (from, letters, group) = (broker.topic("cloud", PARTITIONS)?, broker.topic("letters", 1)?, unique("cloud"));
-    let faults = Faults { seed: 6, one_in: 20, stall: Duration::from_millis(2500), token: Duration::from_secs(3) };
+    let (pipeline, count) = (ByHttp::new("cloud", PARTITIONS)?, scale(100_000, 1_000_000));
+    let (stall, token) = (Duration::from_millis(2500), Duration::from_secs(3));
+    let faults = Faults { seed: 6, one_in: 20, stall, token, ..Faults::default() };
     let cloud = Featurebase::start(faults)?;
-    broker.produce(&from, (0..count).map(record))?;
+    Broker::shared().produce(&pipeline.from, (0..count).map(record))?;
     let begun = Instant::now();
-    let mut host = builder(CLOUD, &from, &group, &letters)
-        .set("endpoint", cloud.endpoint())
-        .set("login", cloud.login_url())
-        .env("FB_USER", USERNAME)
-        .env("FB_PASSWORD", PASSWORD)
-        .start()?;
+    let mut host = pipeline.to_cloud(2, &cloud, CLOUD).start()?;
     for share in [4, 2] {
         wait_for("a share is there", PATIENCE * 4, || Ok((cloud.len() >= count / share).then_some(())))?;
         host.kill();
         host.spawn_again()?;
     }
-    wait_for("all is committed", PATIENCE * 10, || Ok((broker.lag(&group, &from)? == 0).then_some(())))?;
+    pipeline.wait_for_end()?;
     let most = host.most_memory()? >> 20;
+    // small records: what is kept for each of them is many times its bytes
+    ensure!(most < 150, "{most} MiB");
     ensure!(host.stop()?.success(), "{}", host.log());
     let rows = cloud.rows();
     let expected = offsets(count, |fate| fate == Fate::Row);
     ensure!(rows.len() == expected.len(), "{} rows of {}", rows.len(), expected.len());
     ensure!(expected.iter().all(|n| rows.contains_key(&n.to_string())), "others than the good ones are there");
-    let (lettered, repeated) = lettered(broker, &letters)?;
+    let (lettered, repeated) = lettered(&pipeline)?;
     ensure!(lettered == offsets(count, |fate| fate != Fate::Row), "{} records are dead letters", lettered.len());
     let again: u32 = rows.values().map(|kept| kept.times - 1).sum();
     println!("{count} records in {:?}, {most} MiB at the most in the last life", begun.elapsed());
@@ -175,44 +132,35 @@ fn promise_commit_every_row_is_in_the_cloud_once_by_its_id_while_it_fails_in_eve
 
 #[test]
 fn rows_go_to_a_plain_service_in_lines_and_those_that_it_refuses_are_dead_letters() -> Result<()> {
-    let broker = Broker::shared();
-    let (from, letters, group) = (broker.topic("plain", PARTITIONS)?, broker.topic("letters", 1)?, unique("plain"));
+    let pipeline = ByHttp::new("plain", PARTITIONS)?;
     let service = Featurebase::start(Faults::default())?;
     let count = 5_000;
     let plain = |n: &usize| fate(*n) != Fate::Spoils && fate(*n) != Fate::NoRow;
     let sent: Vec<usize> = (0..count).filter(plain).collect();
-    broker.produce(&from, sent.iter().map(|n| record(*n)))?;
-    let mut host = builder(PLAIN, &from, &group, &letters).set("url", service.plain_url()).start()?;
-    wait_for("all is committed", PATIENCE, || Ok((broker.lag(&group, &from)? == 0).then_some(())))?;
+    Broker::shared().produce(&pipeline.from, sent.iter().map(|n| record(*n)))?;
+    let mut host = pipeline.host(1, &[], PLAIN).set("url", service.plain_url()).start()?;
+    pipeline.wait_for_end()?;
     ensure!(host.stop()?.success());
     let good = sent.iter().filter(|n| fate(**n) == Fate::Row).count();
     ensure!(service.len() == good && service.rows().values().all(|kept| kept.times == 1), "{} rows", service.len());
-    ensure!(broker.consume(&letters)?.len() == sent.len() - good);
+    ensure!(pipeline.dead_letters()?.len() == sent.len() - good);
     ensure!(service.largest() == 100, "the largest request had {} rows", service.largest());
     service.in_order()
 }
 
 #[test]
 fn a_login_that_is_refused_and_an_endpoint_that_is_none_end_the_host_with_a_remedy() -> Result<()> {
-    let broker = Broker::shared();
-    let (from, letters) = (broker.topic("cloud", 1)?, broker.topic("letters", 1)?);
-    broker.produce(&from, [record(0)])?;
+    let pipeline = ByHttp::new("cloud", 1)?;
+    Broker::shared().produce(&pipeline.from, [record(0)])?;
     let cloud = Featurebase::start(Faults::default())?;
+    let refused =
+        "was refused, status 400 Bad Request: Incorrect username or password.; correct `username` and `password`";
     let cases = [
-        (
-            cloud.endpoint(),
-            "wrong",
-            "was refused, status 400 Bad Request: Incorrect username or password.; correct `username` and `password`",
-        ),
-        (format!("{}x", cloud.endpoint()), PASSWORD, "correct the address"),
+        ("FB_PASSWORD", "wrong".to_owned(), refused),
+        ("FB_ENDPOINT", format!("{}x", cloud.endpoint()), "correct the address"),
     ];
-    for (endpoint, password, message) in cases {
-        let mut host = builder(CLOUD, &from, &unique("cloud"), &letters)
-            .set("endpoint", endpoint)
-            .set("login", cloud.login_url())
-            .env("FB_USER", USERNAME)
-            .env("FB_PASSWORD", password)
-            .spawn()?;
+    for (variable, value, message) in cases {
+        let mut host = pipeline.in_group("cloud").to_cloud(2, &cloud, CLOUD).env(variable, value).spawn()?;
         let status = host.wait(PATIENCE)?;
         ensure!(status.code() == Some(1), "{status}: {}", host.log());
         ensure!(host.log().contains(message), "{}", host.log());

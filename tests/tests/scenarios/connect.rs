@@ -1,9 +1,10 @@
 //! `edgemill check --connect`: every connection is tried without data, each line is good, or bad with what to do.
 
 use std::fs;
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use edgemill_tests::Broker;
 use edgemill_tests::broker::free_port;
 use edgemill_tests::featurebase::{Faults, Featurebase, PASSWORD, USERNAME};
@@ -129,7 +130,11 @@ fn every_connection_that_works_is_a_good_line_and_nothing_is_changed_by_it() -> 
         ],
     )?;
     known("plain", &[format!("good       sink          server: {} is reached", service.plain_url())])?;
-    ensure!(service.is_empty(), "rows came to the service");
+    let asked = ["OPTIONS /plain", "POST /login", "POST /v2/sinks/flights"].map(|request| (request.to_owned(), 1));
+    ensure!(service.requests() == asked.into() && service.is_empty(), "{:?}", service.requests());
+    for group in ["sasl", "once", "cloud", "plain"] {
+        ensure!(!broker.has_group(&format!("group-{group}"))?, "the group of {group} was joined");
+    }
     ensure!(broker.consume(&to)?.is_empty() && broker.consume(&letters)?.is_empty(), "something was written");
     Ok(())
 }
@@ -263,17 +268,23 @@ fn every_connection_that_does_not_work_is_a_bad_line_with_a_remedy_and_all_are_t
     Ok(())
 }
 
+/// A broker on which users may do nothing that no list allows; who comes in plain text may do everything.
+fn strict(more: &str) -> Result<Broker> {
+    let authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+    Broker::start_with(&format!("authorizer.class.name={authorizer}\nsuper.users=User:ANONYMOUS\n{more}"))
+}
+
 #[test]
 fn what_the_user_may_not_do_is_named() -> Result<()> {
-    let broker = Broker::start_with(
-        "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\nsuper.users=User:ANONYMOUS",
-    )?;
+    let broker = strict("auto.create.topics.enable=true")?;
     let (from, to, letters) = (broker.topic("from", 1)?, broker.topic("to", 1)?, broker.topic("letters", 1)?);
     let mut check = Check::new()?;
     check.file("alice", "alice-secret\n")?;
     let sink = format!("type = \"kafka\"\ntopic = \"{to}\"");
     check.pipeline("alice", &sasl(&broker.sasl_address(), "alice", "alice", &from), &sink, &letters);
     check.pipeline("anybody", &plain(&broker.address(), &from), &sink, &letters);
+    let to_come = "type = \"kafka\"\ntopic = \"sink-to-come\"";
+    check.pipeline("missing", &plain(&broker.address(), "source-to-come"), to_come, "letters-to-come");
     // a broker that has just started makes the topic of groups first
     let ended = wait_for("groups have their coordinator", PATIENCE, || {
         let ended = check.run(&["alice-secret"])?;
@@ -292,7 +303,97 @@ fn what_the_user_may_not_do_is_named() -> Result<()> {
         ensure!(bad.iter().any(|line| line.contains(&what)), "no {what:?} in {bad:#?}\n{out}");
     }
     ensure!(lines(&out, "anybody").iter().all(|line| line.starts_with("good ")), "{out}");
-    ensure!(ended.err.contains("4 of "), "{}", ended.err);
+    ensure!(ended.err.contains("7 of "), "{}", ended.err);
+    // brokers that make topics by themselves were not made to
+    let missing = lines(&out, "missing");
+    for topic in ["source-to-come", "sink-to-come", "letters-to-come"] {
+        let line = missing.iter().find(|line| line.contains(topic));
+        ensure!(line.is_some_and(|line| line.starts_with("bad ") && line.contains("does not exist")), "{missing:#?}");
+        ensure!(broker.ends(topic).is_err(), "topic {topic} was made");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_missing_of_rights_that_are_granted_in_part_is_named_and_nothing_else() -> Result<()> {
+    let broker = strict("")?;
+    let topics = ["read", "only-read", "described", "written", "letters", "unknown"].map(|name| broker.topic(name, 1));
+    let topics = topics.into_iter().collect::<Result<Vec<_>>>()?;
+    let [read, only_read, described, written, letters, unknown] = &topics[..] else { bail!("six topics") };
+    let sink = |topic: &str| format!("type = \"kafka\"\ntopic = \"{topic}\"");
+    let routed = format!("{}\nroutes = [\"{described}\"]", sink(written));
+    let topic = |name: &str| format!("topic {name}");
+    let group = |name: &str| format!("group group-{name}");
+    // a pipeline for each right that is missing, and what is missing; nothing is of the last one
+    let cases = [
+        ("group", read, sink(written), letters, Some(("source", "READ", group("group")))),
+        ("group-seen", read, sink(written), letters, Some(("source", "READ", group("group-seen")))),
+        ("topic", unknown, sink(written), letters, Some(("source", "READ", topic(unknown)))),
+        ("topic-seen", described, sink(written), letters, Some(("source", "READ", topic(described)))),
+        ("sink-seen", read, sink(described), letters, Some(("sink", "WRITE", topic(described)))),
+        ("sink-read", read, sink(only_read), letters, Some(("sink", "WRITE", topic(only_read)))),
+        ("route", read, routed, letters, Some(("sink", "WRITE", topic(described)))),
+        ("letters", read, sink(written), unknown, Some(("dead letters", "WRITE", topic(unknown)))),
+        ("letters-seen", read, sink(written), described, Some(("dead letters", "WRITE", topic(described)))),
+        ("enough", read, sink(written), letters, None),
+    ];
+    let groups: Vec<_> = cases.iter().filter(|(name, ..)| !name.starts_with("group")).collect();
+    let groups: String = groups.iter().map(|(name, ..)| format!(" --group group-{name}")).collect();
+    let alice = |operation: &str, on: &str| format!("--allow-principal User:alice --operation {operation} {on}");
+    let lists = [
+        alice("Read", &format!("--topic {read} --topic {only_read}{groups}")),
+        alice("Write", &format!("--topic {written} --topic {letters}")),
+        alice("Describe", &format!("--topic {described} --group group-group-seen")),
+    ];
+    broker.allow(&lists.each_ref().map(String::as_str))?;
+    let mut check = Check::new()?;
+    check.file("alice", "alice-secret\n")?;
+    for (name, from, sink, letters, _) in &cases {
+        check.pipeline(name, &sasl(&broker.sasl_address(), "alice", "alice", from), sink, letters);
+    }
+    // groups have a coordinator once somebody has asked for one
+    let ended = wait_for("what is allowed is good", PATIENCE, || {
+        let ended = check.run(&["alice-secret"])?;
+        let good = lines(&text(&ended), "enough").iter().all(|line| line.starts_with("good "));
+        Ok(good.then_some(ended))
+    })?;
+    let out = text(&ended);
+    ensure!(ended.code == Some(1), "{out}{}", ended.err);
+    for (name, .., missing) in &cases {
+        let all = lines(&out, name);
+        let bad: Vec<_> = all.iter().filter(|line| !line.starts_with("good ")).collect();
+        let Some((part, right, about)) = missing else {
+            ensure!(bad.is_empty() && all.len() == 8, "{name}: {all:#?}");
+            continue;
+        };
+        let why = format!("{about}: it may not be used: grant {right} on {about} to SCRAM-SHA-512 as \"alice\"");
+        let found = bad.len() == 1 && bad[0].starts_with(&format!("bad        {part}")) && bad[0].contains(&why);
+        ensure!(found, "{name}: not {why:?} alone in\n{bad:#?}\n{out}");
+    }
+    ensure!(ended.err.contains("9 of "), "{}", ended.err);
+    Ok(())
+}
+
+#[test]
+fn connections_are_tried_at_once_and_end_in_time_where_nobody_answers() -> Result<()> {
+    let silent: Vec<_> = (0..6).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
+    let mut check = Check::new()?;
+    for (number, listener) in silent.iter().enumerate() {
+        let address = listener.local_addr()?.to_string();
+        let sink = format!("type = \"http\"\nurl = \"http://{address}/\"");
+        check.pipeline(&format!("silent-{number}"), &plain(&address, "from"), &sink, "letters");
+    }
+    let begun = Instant::now();
+    let ended = check.run(&[])?;
+    let (took, out) = (begun.elapsed(), text(&ended));
+    for number in 0..silent.len() {
+        let all = lines(&out, &format!("silent-{number}"));
+        ensure!(all.len() == 3 && all.iter().all(|line| line.starts_with("bad ")), "{all:#?}");
+        let in_time = |line: &String| ["no answer within 5 s", "timed out"].iter().any(|words| line.contains(words));
+        ensure!(all.iter().all(in_time), "{all:#?}");
+    }
+    // 18 tries of 5 s each
+    ensure!(took < Duration::from_secs(20), "it took {took:?}");
     Ok(())
 }
 

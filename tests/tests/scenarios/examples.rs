@@ -116,7 +116,7 @@ fn example_pageviews_brings_every_view_of_two_topics_to_the_cloud_once_for_a_gro
 }
 
 /// A flight's columns, in the table's order.
-const FLIGHT: [&str; 15] = [
+pub(super) const FLIGHT: [&str; 15] = [
     "airline",
     "stops",
     "price",

@@ -154,7 +154,7 @@ fn promise_commit_every_flight_is_in_the_table_once_by_its_id_while_the_server_f
     if let Some(stand_in) = place.database.stand_in() {
         let answers = stand_in.answers();
         println!("{count} flights, answers {answers:?}");
-        let ways = ["503", "Gone", "TakenAndGone", "stalled", "NotStored"];
+        let ways = ["503", "Gone", "TakenAndGone", "stalled", "NotStored", "Strange"];
         ensure!(ways.iter().all(|way| answers.contains_key(*way)), "not every way was tried: {answers:?}");
         ensure!((100..=250).contains(&stand_in.largest()), "the largest request had {} rows", stand_in.largest());
     }
@@ -331,6 +331,30 @@ fn a_table_that_is_not_there_or_is_another_one_ends_the_host_with_a_remedy() -> 
     ensure!(status.code() == Some(1), "{status}: {}", host.log());
     ensure!(host.log().contains("correct the table, or the configuration"), "{}", host.log());
     ensure!(Broker::shared().lag(&place.group, &place.from)? == 1);
+    Ok(())
+}
+
+#[test]
+fn promise_one_a_server_that_fails_in_words_that_nobody_has_seen_makes_no_dead_letters() -> Result<()> {
+    let place = Place::of(Database::imitated(Faults::default())?, 1)?;
+    let server = place.database.stand_in().context("it is imitated")?;
+    let sink = "columns = { n = \"int\" }\ncreate_table = true\nbatch = { records = 8, age = \"50 ms\" }";
+    let mut host = place.builder("", sink).start()?;
+    for (round, says) in ["runtime error: index out of range [3]", "shard 5 is unavailable"].into_iter().enumerate() {
+        server.fail(Faults { says, ..Faults::default() });
+        let before = server.answers().get("Strange").copied().unwrap_or_default();
+        let rows = |n: usize| Record::of(json!({ "n": n }).to_string());
+        Broker::shared().produce(&place.from, (0..20).map(rows))?;
+        // more tries than it takes to split a request until each row stands alone
+        let tried = || Ok((server.answers().get("Strange").is_some_and(|now| *now >= before + 6)).then_some(()));
+        wait_for("some tries", PATIENCE, tried)?;
+        server.fail(Faults::default());
+        place.wait_for_end()?;
+        ensure!(place.database.rows()?.len() == 20 * (round + 1), "{} rows", place.database.rows()?.len());
+    }
+    ensure!(host.stop()?.success(), "{}", host.log());
+    ensure!(place.letters()?.is_empty(), "{} dead letters", place.letters()?.len());
+    ensure!(host.log().contains("[3]; an error that is not known counts as the server's"), "{}", host.log());
     Ok(())
 }
 

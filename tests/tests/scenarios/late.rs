@@ -1,30 +1,10 @@
 //! Errors that FeatureBase Cloud lists later, of rows that it had taken: they are told, and whatever is answered, rows go on.
 
 use anyhow::{Context, Result, ensure};
-use edgemill_tests::featurebase::{Faults, Featurebase, PASSWORD, USERNAME};
+use edgemill_tests::featurebase::{Faults, Featurebase, PASSWORD};
 use edgemill_tests::wait::PATIENCE;
-use edgemill_tests::{Broker, Host, Record, unique, wait_for};
+use edgemill_tests::{Broker, ByHttp, Host, Record, wait_for};
 use serde_json::{Value, json};
-
-const CLOUD: &str = r#"
-modules = "@modules@"
-[pipelines.cloud]
-workers = 1
-[pipelines.cloud.source]
-brokers = "@brokers@"
-topics = ["@from@"]
-group = "@group@"
-[pipelines.cloud.sink]
-type = "featurebase-cloud"
-endpoint = "@endpoint@"
-login_url = "@login@"
-username = "${FB_USER}"
-password = "${FB_PASSWORD}"
-batch = { age = "50 ms" }
-late_errors = { url = "@late@", every = "1 s" }
-[pipelines.cloud.dead-letter]
-topic = "@letters@"
-"#;
 
 fn status(host: &Host) -> Result<Value> {
     Ok(host.status()?["pipelines"][0]["late_errors"].clone())
@@ -36,23 +16,13 @@ fn counted(host: &Host) -> Result<f64> {
 
 #[test]
 fn late_errors_are_told_once_each_and_no_answer_ends_the_pipeline() -> Result<()> {
-    let (broker, cloud) = (Broker::shared(), Featurebase::start(Faults::default())?);
-    let (from, letters, group) = (broker.topic("late", 1)?, broker.topic("letters", 1)?, unique("late"));
+    let (pipeline, cloud) = (ByHttp::new("late", 1)?, Featurebase::start(Faults::default())?);
     let error =
         |n: usize| json!({ "id": n, "error_message": format!("field {n} is unknown"), "error_code": "BadField" });
     let list = |count: usize| json!({ "errors": (0..count).map(error).collect::<Vec<_>>() }).to_string();
     cloud.says_later(200, &list(2));
-    let mut host = Host::builder(CLOUD)
-        .set("brokers", broker.address())
-        .set("from", &from)
-        .set("group", &group)
-        .set("letters", &letters)
-        .set("endpoint", cloud.endpoint())
-        .set("login", cloud.login_url())
-        .set("late", cloud.late_errors_url())
-        .env("FB_USER", USERNAME)
-        .env("FB_PASSWORD", PASSWORD)
-        .start()?;
+    let late = format!("late_errors = {{ url = \"{}\", every = \"1 s\" }}", cloud.late_errors_url());
+    let mut host = pipeline.to_cloud(1, &cloud, &format!("batch = {{ age = \"50 ms\" }}\n{late}")).start()?;
     host.logs("late errors are listed from before this start")?;
     ensure!(status(&host)? == json!({ "errors": 0, "last": null, "unread": null }), "{}", status(&host)?);
 
@@ -83,7 +53,7 @@ fn late_errors_are_told_once_each_and_no_answer_ends_the_pipeline() -> Result<()
         wait_for("it was asked", PATIENCE, || Ok((cloud.asked_later() > asked + 1).then_some(())))?;
         ensure!(status(&host)?["unread"].is_string(), "{code} {body}: {}", status(&host)?);
         let row = json!({ "id": n.to_string(), "partition": 0, "n": n });
-        broker.produce(&from, [Record::of(row.to_string())])?;
+        Broker::shared().produce(&pipeline.from, [Record::of(row.to_string())])?;
         wait_for("rows go on", PATIENCE, || Ok((cloud.len() == n + 1).then_some(())))?;
     }
     cloud.says_later(200, &list(11));

@@ -7,25 +7,8 @@ use edgemill_tests::featurebase::{Faults, Featurebase};
 use edgemill_tests::host::Builder;
 use edgemill_tests::tls::{Authority, Signed, Tls};
 use edgemill_tests::wait::PATIENCE;
-use edgemill_tests::{Broker, Host, Record, program, unique, wait_for};
+use edgemill_tests::{Broker, ByHttp, Host, Record, program, wait_for};
 use serde_json::json;
-
-const HTTP: &str = r#"
-modules = "@modules@"
-[pipelines.secured]
-workers = 1
-[pipelines.secured.source]
-brokers = "@brokers@"
-topics = ["@from@"]
-group = "@group@"
-[pipelines.secured.sink]
-type = "http"
-url = "@url@"
-batch = { age = "50 ms" }
-tls = { @tls@ }
-[pipelines.secured.dead-letter]
-topic = "@letters@"
-"#;
 
 /// Certificates in a folder.
 struct Files(tempfile::TempDir);
@@ -50,22 +33,10 @@ impl Files {
     }
 }
 
-struct Case {
-    broker: &'static Broker,
-    from: String,
-    letters: String,
-}
-
-impl Case {
-    fn host(&self, group: &str, url: &str, tls: &str) -> Builder {
-        Host::builder(HTTP)
-            .set("brokers", self.broker.address())
-            .set("from", &self.from)
-            .set("letters", &self.letters)
-            .set("group", group)
-            .set("url", url)
-            .set("tls", tls)
-    }
+/// A host that sends rows to an address with these certificates, in a group of its own.
+fn sender(pipeline: &ByHttp, url: &str, tls: &str) -> Builder {
+    let sink = format!("type = \"http\"\nurl = \"{url}\"\nbatch = {{ age = \"50 ms\" }}\ntls = {{ {tls} }}");
+    pipeline.host(1, &[], &sink)
 }
 
 /// Tries the connections of a host's configuration.
@@ -77,8 +48,7 @@ fn check(host: &Host) -> Result<(Option<i32>, String)> {
 
 #[test]
 fn a_server_that_wants_the_clients_certificate_gets_rows_from_it_and_from_nobody_else() -> Result<()> {
-    let (broker, service) = (Broker::shared(), Featurebase::start(Faults::default())?);
-    let case = Case { broker, from: broker.topic("secured", 1)?, letters: broker.topic("letters", 1)? };
+    let (pipeline, service) = (ByHttp::new("secured", 1)?, Featurebase::start(Faults::default())?);
     let (ours, others) = (Authority::new()?, Authority::new()?);
     let files = Files(tempfile::Builder::new().prefix("edgemill-certificates-").tempdir()?);
     files.put("ours.pem", &ours.pem())?;
@@ -91,7 +61,7 @@ fn a_server_that_wants_the_clients_certificate_gets_rows_from_it_and_from_nobody
     let rows = |from: usize, to: usize| {
         (from..to).map(|n| Record::of(json!({ "id": n.to_string(), "partition": 0, "n": n }).to_string()))
     };
-    broker.produce(&case.from, rows(0, 100))?;
+    Broker::shared().produce(&pipeline.from, rows(0, 100))?;
 
     let url = |scheme: &str, address: &str| format!("{scheme}://{address}/plain");
     let (trusted, client) = (files.tls("ours", None), files.tls("ours", Some("client")));
@@ -107,28 +77,43 @@ fn a_server_that_wants_the_clients_certificate_gets_rows_from_it_and_from_nobody
         ("another name", url("https", &elsewhere.address()), &client, "the certificate is for another name"),
     ];
     for (what, url, tls, remedy) in &bad {
-        let mut host = case.host(&unique("bad"), url, tls).spawn()?;
+        let mut host = sender(&pipeline.in_group("bad"), url, tls).spawn()?;
         let status = host.wait(PATIENCE)?;
         ensure!(status.code() == Some(1), "{what}: {status}\n{}", host.log());
         ensure!(host.log().contains(remedy), "{what}: no {remedy:?} in\n{}", host.log());
         let (code, out) = check(&host)?;
         ensure!(code == Some(1) && out.contains(remedy), "{what}: {out}");
     }
+    // named authorities are instead of the machine's, and not besides them
+    let public = Tls::start(&behind, &others.sign("127.0.0.1")?, None)?;
+    let on_machine = |tls: &str| {
+        let machine = files.0.path().join("others.pem");
+        sender(&pipeline.in_group("machine"), &url("https", &public.address()), tls)
+            .env("SSL_CERT_FILE", machine.to_string_lossy())
+    };
+    let mut refused = on_machine(&trusted).spawn()?;
+    let status = refused.wait(PATIENCE)?;
+    ensure!(status.code() == Some(1) && refused.log().contains("as `tls.ca`"), "{status}: {}", refused.log());
+
     // who hangs up may be about to start: it is tried again, with a hint
     let remedy = "is that port one of TLS?";
-    let host = case.host(&unique("bad"), &url("https", &behind), &client).spawn()?;
+    let host = sender(&pipeline.in_group("bad"), &url("https", &behind), &client).spawn()?;
     host.logs(remedy)?;
     let (code, out) = check(&host)?;
     ensure!(code == Some(1) && out.contains(remedy), "{out}");
     drop(host);
     ensure!(service.is_empty(), "rows came past the certificates");
 
-    let group = unique("good");
-    let mut host = case.host(&group, &url("https", &front.address()), &client).start()?;
-    wait_for("all is committed", PATIENCE, || Ok((broker.lag(&group, &case.from)? == 0).then_some(())))?;
-    ensure!(service.len() == 100 && broker.consume(&case.letters)?.is_empty());
+    let mut host = sender(&pipeline, &url("https", &front.address()), &client).start()?;
+    pipeline.wait_for_end()?;
+    ensure!(service.len() == 100 && pipeline.dead_letters()?.is_empty());
     let (code, out) = check(&host)?;
     ensure!(code == Some(0), "{out}");
+    ensure!(host.stop()?.success());
+
+    let mut host = on_machine("").start()?;
+    let again = || Ok(service.rows().values().all(|kept| kept.times == 2).then_some(()));
+    wait_for("what the machine trusts is trusted where nothing is named", PATIENCE, again)?;
     ensure!(host.stop()?.success());
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! Lines in, lines out: gathers records into batches, passes them through a chain, and writes what comes of them.
 
 use super::super::Failure;
-use crate::batch::Bytes;
-use crate::chain::apply::{Applied, Chain};
-use crate::records::{Format, Gathered, Line, Row, write_reject, write_row};
-use crate::route::{Route, Routes};
+use super::super::rows::each_row;
+use crate::chain::apply::Chain;
+use crate::records::{Format, Gathered, Line, write_reject, write_row};
+use crate::route::Routes;
 use anyhow::{Context, anyhow};
 use std::io::{BufRead, Write};
 use std::sync::Arc;
@@ -104,7 +104,10 @@ impl<'w> Session<'w> {
         let batch = gathered.batch();
         let applied = self.chain.apply(&batch, &mut || true).map_err(|error| Failure::Failed(anyhow!(error)))?;
         self.text.clear();
-        write_rows(&mut self.text, self.shape.format, &applied, &self.routes, self.seen);
+        each_row(&applied, &self.routes, |origin, row| {
+            row.origin = Some(self.seen + u64::from(origin));
+            write_row(&mut self.text, self.shape.format, row);
+        });
         self.output.write_all(&self.text).context("cannot write the output")?;
         self.text.clear();
         for failure in &applied.failures {
@@ -120,137 +123,5 @@ impl<'w> Session<'w> {
         self.seen += gathered.len() as u64;
         *gathered = Gathered::new(&gathered.topic, gathered.partition);
         Ok(())
-    }
-}
-
-fn write_rows(out: &mut Vec<u8>, format: Format, applied: &Applied<'_>, routes: &Routes, seen: u64) {
-    let rows = &applied.rows;
-    let (keys, values) = (rows.keys.each(), rows.values.each());
-    let names = rows.headers.names.each();
-    let header_values = rows.headers.values.each();
-    let headers: Vec<(Bytes<'_>, Bytes<'_>)> = names.iter().copied().zip(header_values.iter().copied()).collect();
-    let mut header = 0;
-    for row in 0..rows.len() {
-        let count = if headers.is_empty() { 0 } else { rows.headers.counts[row] as usize };
-        let route = applied.routes.get(row).copied().unwrap_or_default();
-        let topic = (route != Route::DEFAULT).then(|| routes.names()[usize::from(route.0)].as_str());
-        let row = Row {
-            key: keys[row],
-            value: values[row],
-            headers: &headers[header..header + count],
-            timestamp: rows.timestamps[row],
-            origin: Some(seen + u64::from(applied.origins[row])),
-            from: None,
-            topic,
-        };
-        header += count;
-        write_row(out, format, &row);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::batch::Batch;
-    use crate::chain::{Fault, Plan, PlanStage, Transform};
-    use crate::modules::{LoadError, Module};
-    use crate::outputs::{Keep, Outputs, Reject};
-    use crate::policy::{Action, Class, Policy};
-
-    /// Gives each record twice, to the route `late` the second time; rejects `no`, and traps on `trap`.
-    struct Twice;
-
-    impl Module for Twice {
-        fn name(&self) -> &str {
-            "twice.wasm"
-        }
-
-        fn hash(&self) -> &str {
-            "00"
-        }
-
-        fn instantiate(&self) -> Result<Box<dyn Transform>, LoadError> {
-            Ok(Box::new(Twice))
-        }
-    }
-
-    impl Transform for Twice {
-        fn transform(&mut self, batch: &Batch<'_>, outputs: &mut Outputs) -> Result<(), Fault> {
-            assert!(batch.len() <= RECORDS);
-            outputs.keep = Keep { timestamps: true, keys: true, values: true, headers: true };
-            outputs.route_names.push("late".to_owned());
-            for (index, value) in batch.values.iter().enumerate() {
-                let origin = index as u32;
-                match value {
-                    Some(b"trap") => return Err(Fault::new(Class::Trap, "unreachable")),
-                    Some(b"no") => {
-                        outputs.rejects.push(Reject { origin, code: "no".to_owned(), message: "not that".to_owned() });
-                    }
-                    _ => {
-                        outputs.origins.extend([origin, origin]);
-                        outputs.routes.extend([0, 1]);
-                    }
-                }
-            }
-            Ok(())
-        }
-
-        fn memory(&self) -> usize {
-            0
-        }
-    }
-
-    fn pass(input: &str, format: Format) -> (Result<(), String>, String, String, u64) {
-        let policy = Policy::all(Action::Skip);
-        let plan = Plan { number: 1, stages: vec![PlanStage { module: Arc::new(Twice), policy }], sink: policy };
-        let routes = Arc::new(Routes::new("", &["late".to_owned()]));
-        let chain = Chain::start(Arc::new(plan), routes.clone()).unwrap();
-        let names = vec!["twice.wasm".to_owned()];
-        let shape = Shape { format, input: "in".to_owned(), topic: "t".to_owned(), names };
-        let (mut output, mut rejects) = (Vec::new(), Vec::new());
-        let mut session = Session::new(chain, routes, shape, &mut output, &mut rejects);
-        let ended = session.pass(input.as_bytes()).map_err(|failure| match failure {
-            Failure::Usage(error) => error.to_string(),
-            _ => unreachable!("the input is wrong"),
-        });
-        let failed = session.failed();
-        (ended, String::from_utf8(output).unwrap(), String::from_utf8(rejects).unwrap(), failed)
-    }
-
-    #[test]
-    fn a_value_a_line_goes_in_and_out() {
-        let (ended, output, rejects, failed) = pass("a\n\nb", Format::Lines);
-        assert_eq!((ended, output.as_str(), rejects.as_str(), failed), (Ok(()), "a\na\n\n\nb\nb\n", "", 0));
-    }
-
-    #[test]
-    fn outputs_name_their_origin_and_rejects_theirs() {
-        let (_, output, rejects, failed) =
-            pass("{\"value\":\"trap\"}\n\n{\"value\":\"no\"}\n{\"value\":\"v\",\"topic\":\"u\"}\n", Format::Records);
-        let row = "{\"key\":null,\"value\":\"v\",\"headers\":[],\"timestamp\":null";
-        assert_eq!(output, format!("{row},\"origin\":2}}\n{row},\"topic\":\"late\",\"origin\":2}}\n"));
-        let reject = |origin: u64, class: &str, message: &str| {
-            format!(
-                "{{\"origin\":{origin},\"class\":\"{class}\",\"module\":\"twice.wasm\",\"message\":\"{message}\"}}\n"
-            )
-        };
-        assert_eq!(rejects, reject(0, "trap", "unreachable") + &reject(1, "reject", "not that"));
-        assert_eq!(failed, 2);
-    }
-
-    #[test]
-    fn origins_count_on_over_batches() {
-        let input = "{\"value\":\"v\"}\n".repeat(3000) + "{\"value\":\"no\"}\n";
-        let (ended, output, rejects, failed) = pass(&input, Format::Records);
-        assert_eq!((ended, failed, output.lines().count()), (Ok(()), 1, 6000));
-        assert!(output.lines().last().unwrap().ends_with("\"origin\":2999}"));
-        assert!(rejects.starts_with("{\"origin\":3000,"));
-    }
-
-    #[test]
-    fn a_line_that_is_no_record_ends_the_run_and_keeps_what_came_before() {
-        let (ended, output, ..) = pass("{\"value\":\"v\"}\n{\"value\":\n", Format::Records);
-        assert_eq!(ended.unwrap_err(), "in: line 2, column 9: EOF while parsing a value");
-        assert_eq!(output.lines().count(), 2);
     }
 }

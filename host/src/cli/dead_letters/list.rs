@@ -3,9 +3,9 @@
 use super::super::arguments::ConfigFile;
 use super::super::places::time_text;
 use super::super::{Done, Failure};
-use super::pretty::one_line;
 use super::{Filters, Letters, failed};
 use crate::dead_letter::each;
+use crate::harmless::one_line;
 use crate::kafka::range;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -128,7 +128,8 @@ fn as_text(listed: &Listed, letters: &Letters<'_>, all: bool) -> String {
         let (waiting, redriven, tries) =
             (group.waiting.to_string(), group.redriven.to_string(), group.tries.to_string());
         let module = if module.is_empty() { "(the sink)" } else { module };
-        rows.push([waiting, redriven, one_line(class), one_line(code), one_line(module), first, last, tries, example]);
+        let [class, code, module] = [class.as_str(), code, module].map(|text| one_line(text).into_owned());
+        rows.push([waiting, redriven, class, code, module, first, last, tries, example]);
     }
     let mut text =
         format!("pipeline {}, topic {}, group {}\n", letters.pipeline.name, letters.topic, letters.source.group);

@@ -2,11 +2,12 @@
 
 use super::super::arguments::ConfigFile;
 use super::super::places::time_text;
+use super::super::pretty::{shown, value};
 use super::super::{Done, Failure};
-use super::pretty::{harmless, one_line, shown};
 use super::{Filters, Letters, failed};
 use crate::batch::Bytes;
 use crate::dead_letter::{Letter, each};
+use crate::harmless::one_line;
 use crate::kafka::range::{self, Range};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -151,9 +152,12 @@ impl Dead<'_> {
         for (name, value) in &self.headers[..own] {
             let _ = writeln!(text, "header        {} = {}", shown(*name), shown(*value));
         }
-        let _ = writeln!(text, "value\n{}", shown(self.value));
+        let _ = writeln!(text, "value\n{}", value(self.value));
         if let Some(backtrace) = letter.and_then(|letter| letter.backtrace) {
-            let _ = writeln!(text, "backtrace\n{}", harmless(backtrace).trim_end());
+            text.push_str("backtrace\n");
+            for frame in backtrace.trim_end().lines() {
+                let _ = writeln!(text, "  {}", one_line(frame));
+            }
         }
         text
     }
@@ -167,7 +171,7 @@ fn write_letter(text: &mut String, letter: &Letter<'_>) -> std::fmt::Result {
         "why           {} ({}): {}",
         one_line(letter.class),
         one_line(letter.code),
-        harmless(letter.message)
+        one_line(letter.message)
     )?;
     let hash = one_line(letter.module_hash.get(..12).unwrap_or(letter.module_hash));
     let (pipeline, plan) = (one_line(letter.pipeline), one_line(letter.plan));

@@ -1,6 +1,6 @@
 //! The columns of a FeatureBase table and what its `_id` is made of, as they are configured.
 
-use crate::config::reader::{Item, Section, integer, similar};
+use crate::config::reader::{Item, Section, quoted, similar};
 use std::fmt;
 use toml::de::DeValue;
 
@@ -124,16 +124,20 @@ pub(super) fn columns(section: &Section<'_>) -> Vec<SqlColumn> {
     if items.is_empty() {
         table.reader.error(&table.place, "there is no column", &[EXAMPLE]);
     }
-    items.into_iter().filter_map(|(name, item)| column(name, &item)).collect()
+    let names: Vec<&str> = items.iter().map(|(name, _)| *name).collect();
+    items.iter().filter_map(|(name, item)| column(name, item, &names)).collect()
 }
 
-fn column(name: &str, item: &Item<'_>) -> Option<SqlColumn> {
+fn column(name: &str, item: &Item<'_>, names: &[&str]) -> Option<SqlColumn> {
     if name == "_id" {
         item.reader.error(&item.key, "`_id` is made by the sink", &["write `id = \"{flight}\"` beside `columns`"]);
         return None;
     }
     let from = vec![name.to_owned()];
-    if !named(item, name, "a column") {
+    if !is_name(name) {
+        let help = renamed(name, item, names);
+        let named = if name.is_empty() { "an empty text".to_owned() } else { format!("`{name}`") };
+        item.reader.error(&item.key, format!("{named} is no name of a column: {RULE}"), &[&help]);
         return None;
     }
     let DeValue::Table(_) = item.value else {
@@ -157,7 +161,7 @@ fn column(name: &str, item: &Item<'_>) -> Option<SqlColumn> {
     };
     match &mut kind {
         ColumnType::Int { min, max } => {
-            let bound = |key| table.get(key).and_then(|item| whole(&item));
+            let bound = |key| table.get(key).and_then(|item| item.whole(i64::MIN..=i64::MAX));
             (*min, *max) = (bound("min"), bound("max"));
             if let (Some(least), Some(most), Some(item)) = (*min, *max, table.get("max"))
                 && least > most
@@ -224,14 +228,6 @@ fn kind(item: &Item<'_>) -> Option<ColumnType> {
     })
 }
 
-fn whole(item: &Item<'_>) -> Option<i64> {
-    let number = integer(item.value);
-    if number.is_none() {
-        item.wrong("expected a whole number", "a number stands without quotes");
-    }
-    number
-}
-
 /// A path into a row: `a.b`, or a list of keys where one has a dot.
 fn path(item: &Item<'_>) -> Option<Vec<String>> {
     let example = "write `from = \"times.delay\"`, or `from = [\"times\", \"delay.minutes\"]` where a key has a dot";
@@ -252,21 +248,55 @@ fn keys(path: &str) -> Vec<String> {
     path.strip_prefix("$.").unwrap_or(path).split('.').map(str::to_owned).collect()
 }
 
-/// Whether FeatureBase takes a name; says so where it does not.
-pub(super) fn named(item: &Item<'_>, name: &str, what: &str) -> bool {
-    let good = name.len() <= NAME
+const RULE: &str = "one begins with a small letter, and has small letters, digits, `-` and `_`, 230 at the most";
+
+/// Whether FeatureBase takes a name.
+fn is_name(name: &str) -> bool {
+    name.len() <= NAME
         && name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.chars().all(|each| each.is_ascii_lowercase() || each.is_ascii_digit() || matches!(each, '-' | '_'));
-    if !good {
-        let lower = name.to_ascii_lowercase().replace(['.', ' '], "_");
-        let help = match what {
-            "a column" => format!("write `{lower} = {{ type = \"…\", from = \"{name}\" }}`"),
-            _ => format!("write `{lower}`"),
-        };
-        let rule = "begins with a small letter, and has small letters, digits, `-` and `_`";
-        item.reader.error(&item.place, format!("`{name}` is no name of {what}: one {rule}"), &[&help]);
+        && name.chars().all(|each| each.is_ascii_lowercase() || each.is_ascii_digit() || matches!(each, '-' | '_'))
+}
+
+/// The nearest name that FeatureBase takes, and that nothing else has.
+fn nearest(name: &str, what: &str, taken: &[&str]) -> String {
+    let letter = |each: char| match each {
+        '-' => each,
+        each if each.is_ascii_alphanumeric() => each.to_ascii_lowercase(),
+        _ => '_',
+    };
+    let plain: String = name.chars().map(letter).collect();
+    let plain = plain.trim_start_matches(|first: char| !first.is_ascii_lowercase()).trim_end_matches('_');
+    let plain = if plain.is_empty() { what } else { &plain[..plain.len().min(NAME - 8)] };
+    let others = (2..).map(|number| format!("{plain}_{number}"));
+    let free = std::iter::once(plain.to_owned()).chain(others).find(|name| !taken.contains(&name.as_str()));
+    free.unwrap_or_default()
+}
+
+/// How a column is written whose field has a name that is none for it.
+fn renamed(name: &str, item: &Item<'_>, names: &[&str]) -> String {
+    let near = nearest(name, "column", names);
+    let from = if name.contains('.') { format!("[{}]", quoted(name)) } else { quoted(name) };
+    match item.value {
+        _ if name.is_empty() => format!("write for example `{near} = \"int\"`"),
+        DeValue::Table(table) if table.contains_key("from") => format!("write `{near}` instead of {}", quoted(name)),
+        DeValue::Table(_) => format!("write `{near}` instead of {}, and `from = {from}` into its table", quoted(name)),
+        value => {
+            let kind = quoted(value.as_str().unwrap_or("int"));
+            format!("write `{near} = {{ type = {kind}, from = {from} }}`")
+        }
     }
-    good
+}
+
+/// Reads the name of a table.
+pub(super) fn table(item: &Item<'_>) -> Option<String> {
+    let text = item.text()?;
+    if !is_name(&text.value) {
+        let near = if text.hidden { "rows".to_owned() } else { nearest(&text.value, "rows", &[]) };
+        let help = format!("write for example `table = \"{near}\"`");
+        item.wrong(format!("{} is no name of a table: {RULE}", text.shown()), &help);
+        return None;
+    }
+    Some(text.value)
 }
 
 /// Reads `id`.

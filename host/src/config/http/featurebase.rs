@@ -1,19 +1,21 @@
 //! A FeatureBase server's table as a sink: what is configured of it, and reading it.
 
-use super::columns::{Id, Part, SqlColumn, columns, id, named, template};
-use super::{BATCH, COMMON, HttpBatch, HttpClient, Secret, batch, client, headers, hint, url};
+use super::columns::{Id, Part, SqlColumn, columns, id, table, template};
+use super::{Address, BATCH, COMMON, HttpBatch, HttpClient, Secret, address, batch, client, headers, hint};
 use crate::config::Sink;
 use crate::config::reader::{Item, Section};
 use std::collections::BTreeMap;
 use toml::de::DeValue;
 
-const KEYS: [&str; 7] = ["url", "headers", "table", "id", "columns", "create_table", "tombstones"];
+/// Keys of this type of sink alone.
+pub(in crate::config) const KEYS: [&str; 7] =
+    ["url", "headers", "table", "id", "columns", "create_table", "tombstones"];
 
 /// A FeatureBase server's table.
 #[derive(Clone, Debug)]
 pub struct Featurebase {
     /// The server's address, without a path's end.
-    pub url: String,
+    pub url: Address,
     /// Headers of every request. Values may be secret.
     pub headers: BTreeMap<String, Secret>,
     /// The table.
@@ -44,29 +46,29 @@ pub enum Tombstones {
 /// Reads a sink of type `featurebase`.
 pub(in crate::config) fn sql(section: &Section<'_>) -> Sink {
     section.only(&[&COMMON[..], &KEYS].concat(), |key, _| known(key).map(str::to_owned).or_else(|| hint(key)));
-    let mut address = url(section, "url", "url = \"http://localhost:10101\"");
-    address.truncate(address.trim_end_matches('/').len());
-    if let Some(item) = section.get("url").filter(|_| address.ends_with("/sql")) {
+    let mut secrets = Vec::new();
+    let server = address(section, "url", "url = \"http://localhost:10101\"", &mut secrets);
+    let server = server.whole().trim_end_matches('/');
+    if let Some(item) = section.get("url").filter(|_| server.ends_with("/sql")) {
         item.wrong("`url` is the server's address", "leave `/sql` out");
+    } else if let Some(item) = section.get("url").filter(|_| server.contains(['?', '#'])) {
+        item.wrong("`url` is the server's address", "leave the part that begins with `?` or `#` out");
     }
     section.need("table", "the sink has no `table`", "add `table = \"flights\"`");
-    let table = section.get("table").and_then(|item| {
-        let text = item.text()?;
-        named(&item, &text.value, "a table").then_some(text.value)
-    });
+    let table = section.get("table").and_then(|item| table(&item));
     let id = section.get("id").map_or_else(Id::default, |item| id(&item).unwrap_or_default());
     let tombstones = section.get("tombstones").and_then(|item| tombstones(&item, &id));
     // measured: with keys of text a request takes its second whatever it holds, and several at a time are no faster
     let records = if id.number { 1000 } else { 10_000 };
     Sink::Featurebase(Featurebase {
-        url: address,
-        headers: headers(section),
+        url: Address::new(server),
+        headers: headers(section, &mut secrets),
         table: table.unwrap_or_default(),
         columns: columns(section),
         create_table: section.get("create_table").and_then(|item| item.flag()).unwrap_or(false),
         tombstones: tombstones.unwrap_or(Tombstones::Refuse),
         batch: batch(section, HttpBatch { records, bytes: 4 << 20, window: 1, ..BATCH }),
-        client: client(section),
+        client: client(section, secrets),
         id,
     })
 }

@@ -220,7 +220,7 @@ fn table(more: &str) -> Featurebase {
 #[test]
 fn a_table_has_columns_and_an_id_of_parts() {
     let sink = table("columns = { a = \"int\", b = { type = \"decimal(2)\", from = \"$.x.y\", required = true } }");
-    assert_eq!((sink.url.as_str(), sink.create_table), ("http://localhost:10101", false));
+    assert_eq!((sink.url.whole(), sink.create_table), ("http://localhost:10101", false));
     assert_eq!((sink.batch.records, sink.batch.bytes, sink.batch.window), (10_000, 4 << 20, 1));
     assert_eq!(sink.id, Id::default());
     assert_eq!(sink.tombstones, Tombstones::Refuse);

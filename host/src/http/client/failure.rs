@@ -1,6 +1,7 @@
 //! Why a request had no answer, and whether another try may have one.
 
 use crate::http::endpoint::Answer;
+use crate::http::secrets::Secrets;
 use rustls::{AlertDescription as Alert, CertificateError, Error as Tls};
 use std::error::Error;
 use std::fmt::Write;
@@ -18,8 +19,14 @@ const NOBODY: &str = "nobody listens there: correct the address, or start the se
 
 /// What a failed request means. A certificate that is not trusted, or is missing, stays so until a person comes; one whose time is over
 /// is renewed by its owner, and all else may pass.
-pub(super) fn failed(error: &reqwest::Error) -> Answer {
-    let causes = causes(error);
+pub(super) fn failed(mut error: reqwest::Error, secrets: &Secrets) -> Answer {
+    if let Some(url) = error.url_mut() {
+        url.set_query(None);
+        url.set_fragment(None);
+    }
+    let error = &error;
+    // a certificate's names, for instance, are the server's words
+    let causes = secrets.tell(&causes(error));
     let with = |remedy: Option<&str>| remedy.map_or(causes.clone(), |remedy| format!("{causes}; {remedy}"));
     if error.is_builder() {
         return Answer::Fatal(format!("the request cannot be made: {causes}"));

@@ -1,6 +1,6 @@
 //! The table: the statements that name it, and whether it is as it is configured.
 
-use super::answer;
+use super::answer::{self, Server};
 use crate::config::{ColumnType, Featurebase, Id, SqlColumn};
 use crate::http::endpoint::{Answer, Frame};
 use serde_json::Value;
@@ -90,8 +90,8 @@ impl Table {
     ///
     /// # Errors
     /// What a person must correct, or that it is not known.
-    pub(super) fn compare(&self, told: &[u8], url: &str) -> Result<Vec<Range>, Answer> {
-        let rows = match answer::rows(told, url) {
+    pub(super) fn compare(&self, told: &[u8], server: Server<'_>) -> Result<Vec<Range>, Answer> {
+        let rows = match answer::rows(told, server) {
             Ok(rows) => rows,
             Err(Answer::Fatal(message)) if message.ends_with("' not found") => {
                 let remedy = self.statement("CREATE TABLE");
@@ -104,8 +104,7 @@ impl Table {
         };
         let found: Vec<Found> = rows.iter().filter_map(|row| Found::read(row)).collect();
         if found.is_empty() {
-            let message = format!("{url}: the answer does not tell the columns of `{}`", self.name);
-            return Err(Answer::Again { message, after: None, slower: false });
+            return Err(server.again(&format!("the answer does not tell the columns of `{}`", self.name)));
         }
         let mut wrong = Vec::new();
         if let Some(id) = found.iter().find(|found| found.name == "_id")
@@ -139,7 +138,7 @@ impl Table {
         }
         match wrong.is_empty() {
             true => Ok(ranges),
-            false => Err(Answer::Fatal(format!("the table `{}` at {url}: {}", self.name, wrong.join("; ")))),
+            false => Err(Answer::Fatal(format!("the table `{}` at {}: {}", self.name, server.url, wrong.join("; ")))),
         }
     }
 }
@@ -251,10 +250,10 @@ mod tests {
             ("at", "timestamp", 0, 0, 0),
             ("tags", "stringsetq", 0, 0, 0),
         ];
-        let ranges = table().compare(&shown(&good), "u").unwrap();
+        let ranges = table().compare(&shown(&good), Server::test()).unwrap();
         assert_eq!(ranges[..2], [(-100, 100), (i64::MIN, i64::MAX)]);
         let bad = [("_id", "id", 0, 0, 0), ("delay", "string", 0, 0, 0), ("fare", "decimal", 1, 0, 0), good[3]];
-        let Err(Answer::Fatal(message)) = table().compare(&shown(&bad), "u") else { panic!("it is taken") };
+        let Err(Answer::Fatal(message)) = table().compare(&shown(&bad), Server::test()) else { panic!("it is taken") };
         assert_eq!(
             message,
             "the table `flights` at u: its `_id` is of type `id`, and `id` makes `string`: write `id = { template = \"{…}\", \
@@ -265,10 +264,12 @@ mod tests {
         for strange in
             [&b"{}"[..], b"", b"{\"data\":[]}", b"{\"data\":[[1]],\"schema\":{\"fields\":[{\"name\":\"type\"}]}}"]
         {
-            assert!(matches!(table().compare(strange, "u"), Err(Answer::Again { .. })));
+            assert!(matches!(table().compare(strange, Server::test()), Err(Answer::Again { .. })));
         }
         let missing = json!({ "error": "[1:19] table 'flights' not found", "execution-time": 0 }).to_string();
-        let Err(Answer::Fatal(message)) = table().compare(missing.as_bytes(), "u") else { panic!("it is taken") };
+        let Err(Answer::Fatal(message)) = table().compare(missing.as_bytes(), Server::test()) else {
+            panic!("it is taken")
+        };
         assert!(message.contains("write `create_table = true`, or make it: CREATE TABLE \"flights\""), "{message}");
     }
 }

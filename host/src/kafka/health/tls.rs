@@ -27,17 +27,22 @@ impl Tls {
     /// Why a connection cannot come about, and what to do, where trying again will not help. `text` is librdkafka's.
     pub(super) fn refusal(self, text: &str) -> Option<String> {
         if text.contains("certificate verify failed") {
+            // OpenSSL has one text for all reasons, and librdkafka guesses the first of them
             let authority = match self.has_authority {
-                true => "`ssl.ca.location` (or `ssl.ca.pem`) must be the authority that signed it",
-                false => "name the authority that signed it with `ssl.ca.location` (or `ssl.ca.pem`)",
+                true => "`ssl.ca.location` (or `ssl.ca.pem`) must be the authority that did",
+                false => "name the authority that did with `ssl.ca.location` (or `ssl.ca.pem`)",
             };
             let name = match self.asks_for_name {
                 true => {
-                    "; where it is for another name than `brokers` has, write `ssl.endpoint.identification.algorithm = \"none\"`"
+                    "where it is for another name than `brokers` has, write there the name that it is for, or \
+                     `ssl.endpoint.identification.algorithm = \"none\"`; "
                 }
                 false => "",
             };
-            return Some(format!("the certificate of the brokers is not trusted; {authority}{name}"));
+            return Some(format!(
+                "the certificate of the brokers is not trusted, and librdkafka does not tell why: where another authority signed it, \
+                 {authority}; {name}where its time is over, have it renewed"
+            ));
         }
         let (_, after) = text.split_once("SSL alert number ")?;
         let number = after.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
@@ -74,10 +79,12 @@ mod tests {
         let none: &[(&str, &str)] = &[];
         for (options, text, says, never) in [
             (none, VERIFY, "name the authority", "alert"),
-            (none, VERIFY, "endpoint.identification", "alert"),
+            (none, VERIFY, "for another name than `brokers` has, write there the name", "alert"),
+            (none, VERIFY, "ssl.endpoint.identification.algorithm = \"none\"", "must be"),
+            (none, VERIFY, "its time is over", "must be"),
             (&[("ssl.ca.location", "probe")], VERIFY, "name the authority", "must be"),
             (&[("ssl.ca.pem", "x")], VERIFY, "must be the authority", "name the authority"),
-            (&[("ssl.endpoint.identification.algorithm", "none")], VERIFY, "ssl.ca.location", "endpoint"),
+            (&[("ssl.endpoint.identification.algorithm", "none")], VERIFY, "ssl.ca.location", "another name"),
             (none, ALERT, "want a certificate", "refuse"),
             (&[("ssl.certificate.pem", "x")], ALERT, "refuse this client's certificate (TLS alert 42)", "want"),
         ] {

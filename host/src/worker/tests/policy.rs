@@ -79,7 +79,7 @@ proptest! {
             policy = policy.with(&[*class], *rule);
         }
         let transaction = exactly_once.then(Vec::new);
-        let shared = run_to_the_end(World { transaction, ..with(values.clone()) }, Setup { policy, breaker: None, batch });
+        let shared = run_to_the_end(World { transaction, ..with(values.clone()) }, Setup { policy, batch, ..Action::Skip.into() });
         let action = |value: &[u8]| {
             let class = guest::LETTERS.iter().find(|(letter, _)| *letter == value[0])?.1;
             Some(policy.rule(class).then)

@@ -1,7 +1,7 @@
 //! Rows of all kinds: each becomes one line that the server reads back, or is refused with the reason.
 
 use super::*;
-use crate::config::{HttpBatch, HttpClient, SqlColumn, Unit};
+use crate::config::{Address, HttpBatch, HttpClient, SqlColumn, Unit};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -14,7 +14,7 @@ fn column(name: &str, from: &str, kind: ColumnType) -> SqlColumn {
 fn config(id: Id, columns: Vec<SqlColumn>, tombstones: Tombstones) -> Featurebase {
     let age = Duration::from_secs(1);
     Featurebase {
-        url: String::new(),
+        url: Address::default(),
         headers: Default::default(),
         table: "t".to_owned(),
         id,
@@ -22,7 +22,7 @@ fn config(id: Id, columns: Vec<SqlColumn>, tombstones: Tombstones) -> Featurebas
         create_table: false,
         tombstones,
         batch: HttpBatch { records: 10, bytes: 1 << 20, age, window: 1, in_flight: 1 << 20 },
-        client: HttpClient { timeout: age, ca: None, identity: None, gzip: false },
+        client: HttpClient { timeout: age, ca: None, identity: None, gzip: false, secrets: Vec::new() },
     }
 }
 

@@ -1,0 +1,30 @@
+/* Makes the text of every record loud. A place to begin: change it into what you need. */
+#include <ctype.h>
+#include <edgemill.h>
+#include <stdlib.h>
+
+/* What stands in the pipeline's configuration: config = { mark = "!" } */
+typedef struct loud {
+    em_bytes mark;
+} loud;
+
+static void *configure(em_bytes config) {
+    em_bytes mark;
+    em_json kind = em_json_field(config, "mark", &mark);
+    if (kind != EM_JSON_ABSENT && kind != EM_JSON_STRING) return em_refuse("mark must be text");
+    loud *self = malloc(sizeof *self);
+    self->mark = kind == EM_JSON_STRING ? em_json_string(mark) : em_text("!");
+    return self;
+}
+
+static em_result transform(void *state, const em_record *record, em_outputs *out) {
+    const loud *self = state;
+    if (!record->value.data) return em_keep(out);
+    if (record->value.size == 0) return em_reject(out, "empty", "the value is empty");
+    em_output *output = em_emit(out);
+    for (size_t i = 0; i < record->value.size; i++) em_value_byte(output, toupper((unsigned char)record->value.data[i]));
+    em_value_write(output, self->mark);
+    return EM_OK;
+}
+
+EDGEMILL_TRANSFORM(configure, transform)

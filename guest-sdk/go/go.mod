@@ -1,0 +1,3 @@
+module edgemill
+
+go 1.24

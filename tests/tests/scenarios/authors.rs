@@ -1,0 +1,238 @@
+//! What authors of transforms have: the conformance suite for all languages, and `edgemill test`.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use edgemill_tests::wait::PATIENCE;
+use edgemill_tests::{Broker, Record, modules, program};
+
+use super::pipeline::Pipeline;
+use super::replay::command;
+
+/// A module that keeps the records for whose `$index` in the batch, and number `$seen` of records before the batch, the condition
+/// is true; `$count` is the batch's size.
+fn keeping(condition: &str) -> Result<Vec<u8>> {
+    modules::wat(&format!(
+        r#"(module
+          (memory (export "memory") 17)
+          (global $before (mut i32) (i32.const 0))
+          (func (export "edgemill_alloc") (param i32) (result i32) (i32.const 0x100000))
+          (func (export "edgemill_configure") (param i32 i32) (result i32) (i32.const 0))
+          (func (export "edgemill_transform_1_0_0") (param $batch i32) (result i32)
+            (local $count i32) (local $index i32) (local $kept i32) (local $seen i32)
+            (local.set $count (i32.load (local.get $batch)))
+            (local.set $seen (global.get $before))
+            (block $done (loop $next
+              (br_if $done (i32.ge_u (local.get $index) (local.get $count)))
+              (if {condition} (then
+                (i32.store (i32.add (i32.const 0x10000) (i32.shl (local.get $kept) (i32.const 2))) (local.get $index))
+                (local.set $kept (i32.add (local.get $kept) (i32.const 1)))))
+              (local.set $index (i32.add (local.get $index) (i32.const 1)))
+              (br $next)))
+            (global.set $before (i32.add (local.get $seen) (local.get $count)))
+            (i32.store (i32.const 1024) (local.get $kept))
+            (i32.store (i32.const 1028) (i32.const 0x10000))
+            (i32.const 1024)))"#
+    ))
+}
+
+/// What `edgemill test` says of a module and two fixtures of three records.
+fn tested(module: &[u8], more: &[&str]) -> Result<(Option<i32>, String)> {
+    let folder = tempfile::tempdir()?;
+    fs::write(folder.path().join("m.wasm"), module)?;
+    fs::create_dir(folder.path().join("fixtures"))?;
+    let records = r#""in":[{"value":"0"},{"value":"1"},{"value":"2"}]"#;
+    let kept = r#""out":[{"origin":0,"value":"0"},{"origin":1,"value":"1"}]"#;
+    for name in ["a.json", "b.json"] {
+        fs::write(folder.path().join("fixtures").join(name), format!("{{{records},{kept}}}"))?;
+    }
+    let folder = folder.path().to_str().context("a path")?;
+    let ended = program::run(["test", folder, "--seed", "7"].iter().chain(more), b"")?;
+    Ok((ended.code, String::from_utf8(ended.out)? + &ended.err))
+}
+
+#[test]
+fn every_language_keeps_the_whole_contract() -> Result<()> {
+    let folder = modules::folder().join("../conformance");
+    let mut languages = Vec::new();
+    for entry in fs::read_dir(&folder).with_context(|| format!("{}: run `make guests`", folder.display()))? {
+        let path = entry?.path();
+        let ended = program::run([Path::new("conformance"), &path, Path::new("--memory"), Path::new("256 MiB")], b"")?;
+        ensure!(ended.code == Some(0), "{}\n{}{}", path.display(), String::from_utf8_lossy(&ended.out), ended.err);
+        languages.push(path.file_stem().context("a name")?.to_string_lossy().into_owned());
+    }
+    for language in ["rust", "rust-component", "c", "zig", "assemblyscript", "cpp", "js", "python"] {
+        ensure!(languages.iter().any(|built| built == language), "{language} was not built: {languages:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_suite_sees_a_module_that_does_nothing() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("identity.wasm");
+    fs::write(&path, modules::hostile("identity")?)?;
+    let ended = program::run([Path::new("conformance"), &path], b"")?;
+    let out = String::from_utf8(ended.out)?;
+    ensure!(ended.code == Some(1) && out.contains("FAILS drop, alone") && !out.contains("FAILS keep"), "{out}");
+    Ok(())
+}
+
+#[test]
+fn what_works_by_luck_only_is_told_with_the_way_in_which_it_fails() -> Result<()> {
+    // alone in one batch all three give the same
+    let third = "(i32.ne (local.get $index) (i32.const 2))";
+    let (code, text) = tested(&keeping(third)?, &[])?;
+    ensure!(code == Some(1) && text.contains("FAILS a.json, one by one"), "depends on the batch: {text}");
+    let ever = "(i32.ne (i32.add (local.get $seen) (local.get $index)) (i32.const 2))";
+    let (code, text) = tested(&keeping(ever)?, &[])?;
+    ensure!(code == Some(1) && text.contains("FAILS b.json, in one batch with all others"), "hidden state: {text}");
+    let each = "(i32.ne (i32.rem_u (i32.add (local.get $seen) (local.get $index)) (i32.const 3)) (i32.const 2))";
+    let (code, text) = tested(&keeping(each)?, &[])?;
+    ensure!(code == Some(1) && text.contains("in random order") && text.contains("(--seed 7)"), "order: {text}");
+    let (code, text) = tested(&keeping(each)?, &["--orders", "0"])?;
+    ensure!(code == Some(0) && text.contains("2 of 2 cases pass"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn what_came_is_written_into_fixtures() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let fixture = folder.path().join("fixtures/a.json");
+    fs::create_dir(folder.path().join("fixtures"))?;
+    fs::write(&fixture, r#"{"in":[{"key":"k","value":"a"},{}]}"#)?;
+    let module = folder.path().join("keep.wasm");
+    fs::write(&module, modules::hostile("identity")?)?;
+    let test = |more: &[&str]| {
+        let (folder, module) = (folder.path().to_str().unwrap_or_default(), module.to_str().unwrap_or_default());
+        program::run(["test", folder, "--module", module].iter().chain(more), b"")
+    };
+    ensure!(test(&[])?.code == Some(1), "two outputs are missing");
+    ensure!(test(&["--update"])?.code == Some(0));
+    let written = fs::read_to_string(&fixture)?;
+    ensure!(written.contains(r#"{"key":"k","origin":0,"value":"a"}"#), "{written}");
+    ensure!(test(&[])?.code == Some(0), "what was written is what comes");
+    fs::write(&fixture, r#"{"in":[{"valve":"a"}]}"#)?;
+    let ended = test(&[])?;
+    ensure!(ended.code == Some(2) && ended.err.contains("a.json: record 0"), "{}", ended.err);
+    Ok(())
+}
+
+#[test]
+fn what_a_module_costs_is_measured() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (module, input) = (folder.path().join("m.wasm"), folder.path().join("in"));
+    fs::write(&module, keeping("(i32.ne (local.get $index) (i32.const 0))")?)?;
+    fs::write(&input, "0123456789\n".repeat(10))?;
+    let measure = |input: &Path| {
+        let (module, input) = (module.to_str().unwrap_or_default(), input.to_str().unwrap_or_default());
+        program::run(["bench-module", module, "--in", input, "--seconds", "1", "--json"], b"")
+    };
+    let ended = measure(&input)?;
+    ensure!(ended.code == Some(0), "{}", ended.err);
+    let figures: serde_json::Value = serde_json::from_slice(&ended.out)?;
+    ensure!(figures["bytes_a_record"] == 10.0, "{figures}");
+    let lines = figures["measured"].as_array().context("lines")?;
+    // of each batch the first is dropped: all of those of one record
+    let outputs: Vec<f64> = lines.iter().filter_map(|line| line["outputs_a_record"].as_f64()).collect();
+    ensure!(outputs == [0.0, 0.0, 0.9, 0.9], "{figures}");
+    ensure!(lines.iter().all(|line| line["records_a_second"].as_f64() > Some(1000.0)), "{figures}");
+    fs::write(&input, "")?;
+    ensure!(measure(&input)?.err.contains("has no records"));
+    Ok(())
+}
+
+/// The commands of a README's first block for a shell, without what is said of them.
+fn commands(readme: &str) -> String {
+    let block = readme.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap_or_default();
+    block.lines().map(|line| line.split("  #").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_new_transform_builds_and_passes_its_tests_as_its_readme_says() -> Result<()> {
+    let told = program::run(["new", "loud"], b"")?.err;
+    let languages: Vec<&str> = told.trim().rsplit("one of ").next().unwrap_or_default().split(", ").collect();
+    ensure!(languages.contains(&"rust") && languages.contains(&"c"), "{told}");
+    let folder = tempfile::tempdir()?;
+    let own = program::executable()?;
+    let own = own.parent().context("a folder")?.to_str().context("a path")?;
+    let path = format!("{own}:{}", std::env::var("PATH").unwrap_or_default());
+    for language in languages {
+        let name = format!("very-loud-{language}");
+        let place = folder.path().join(&name);
+        let made = program::run([Path::new("new"), &place, Path::new("--lang"), Path::new(language)], b"")?;
+        ensure!(made.code == Some(0), "{}", made.err);
+        let script = commands(&fs::read_to_string(place.join("README.md"))?);
+        ensure!(script.contains("edgemill test"), "the README of {language} does not say how it is tested: {script}");
+        let ran = Command::new("sh")
+            .args(["-e", "-c", &script])
+            .current_dir(&place)
+            .env("PATH", &path)
+            .env_remove("CARGO_TARGET_DIR")
+            .output()?;
+        let text = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+        ensure!(ran.status.success() && text.contains("1 of 1 cases pass"), "{language}: {script}\n{text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_records_way_is_shown_module_by_module() -> Result<()> {
+    let broker = Broker::shared();
+    let pipeline = Pipeline::new("explain", 2)?;
+    let conformance = fs::read(modules::folder().join("../conformance/rust.wasm")).context("run `make guests`")?;
+    let chain = ["module = \"first.wasm\"", "module = \"second.wasm\""];
+    let host = pipeline
+        .host("workers = 1", &chain)
+        .module("first.wasm", &conformance)
+        .module("second.wasm", &conformance)
+        .start()?;
+    let values = ["!value !log info \u{1b}[31mhello", "!value !reject too-old from 1999", "!drop", "!trap", "!many 2"];
+    broker.produce(&pipeline.from, values.map(|value| Record::of(value).keyed("k").to(1)))?;
+    pipeline.wait_for_end(PATIENCE)?;
+    let before = (broker.ends(&pipeline.to)?, broker.ends(&pipeline.dead)?);
+    let explain = |offset: &str| command(&host, &["explain"], &[&format!("{}/1/{offset}", pipeline.from)]);
+    for (offset, code, parts) in [
+        (
+            "0",
+            0,
+            vec!["key       k", "module first.wasm: 1 output", "logs      info: \u{fffd}[31mhello", "sink: 1 output"],
+        ),
+        ("1", 3, vec!["module second.wasm: the record fails", "reject (too-old): from 1999", "meets `dead-letter`"]),
+        ("2", 0, vec!["module first.wasm: nothing: it is dropped", "sink: nothing"]),
+        ("3", 3, vec!["trap", "as it was told", "conformance"]),
+        ("4", 0, vec!["module first.wasm: 2 outputs", "module second.wasm: 1 output", "sink: 2 outputs"]),
+    ] {
+        let ended = explain(offset)?;
+        let text = String::from_utf8(ended.out)?;
+        ensure!(ended.code == Some(code), "{offset}: {text}{}", ended.err);
+        for part in parts {
+            ensure!(text.contains(part), "{offset}: no {part:?} in\n{text}");
+        }
+        ensure!(!text.contains('\u{1b}'), "what a record holds spoke to the terminal: {text}");
+    }
+    let gone = explain("99")?;
+    ensure!(gone.code == Some(1) && gone.err.contains("no record at offset 99"), "{}", gone.err);
+    ensure!(explain("x")?.code == Some(2));
+    // the same records as a fixture, which the module then passes
+    let folder = tempfile::tempdir()?;
+    fs::create_dir(folder.path().join("fixtures"))?;
+    let fixture = folder.path().join("fixtures/live.json");
+    let out = fixture.to_str().context("a path")?;
+    let recorded = command(&host, &["record"], &["--count", "4", "--out", out])?;
+    ensure!(recorded.code == Some(0), "{}", recorded.err);
+    fs::write(folder.path().join("m.wasm"), &conformance)?;
+    for more in ["--update", "--orders=3"] {
+        let tested = program::run(["test", folder.path().to_str().context("a path")?, more], b"")?;
+        ensure!(tested.code == Some(0), "{}{}", String::from_utf8_lossy(&tested.out), tested.err);
+    }
+    let written = fs::read_to_string(&fixture)?;
+    ensure!(!written.contains("hello") && written.contains("\"offset\":4"), "the newest four: {written}");
+    ensure!(written.contains("\"code\":\"trap\""), "{written}");
+    let redacted = String::from_utf8(command(&host, &["record"], &["--redact", "x"])?.out)?;
+    ensure!(!redacted.contains("reject too-old") && !redacted.contains("\"k\""), "{redacted}");
+    ensure!((broker.ends(&pipeline.to)?, broker.ends(&pipeline.dead)?) == before, "something was written");
+    Ok(())
+}
