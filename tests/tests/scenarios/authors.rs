@@ -63,7 +63,7 @@ fn every_language_keeps_the_whole_contract() -> Result<()> {
         ensure!(ended.code == Some(0), "{}\n{}{}", path.display(), String::from_utf8_lossy(&ended.out), ended.err);
         languages.push(path.file_stem().context("a name")?.to_string_lossy().into_owned());
     }
-    for language in ["rust", "rust-component", "c", "zig", "assemblyscript", "cpp", "js", "python"] {
+    for language in ["rust", "rust-component", "c", "zig", "assemblyscript", "cpp", "js", "python", "go"] {
         ensure!(languages.iter().any(|built| built == language), "{language} was not built: {languages:?}");
     }
     Ok(())
