@@ -83,6 +83,9 @@ pub(super) fn load(
     if !has_init && !params.is_empty() {
         return Err(LoadError::new("configure", "the SmartModule has no init, so it takes no `config`"));
     }
+    if module.get_export("look_back").is_some() {
+        tracing::warn!(module = what.name, "look_back is not called: after a start it begins without the last records");
+    }
     let mut linker = linker.clone();
     for import in module.imports().filter(|import| import.name() == COPY_RECORDS) {
         if let ExternType::Func(_) = import.ty() {

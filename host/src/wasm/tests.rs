@@ -54,6 +54,7 @@ pub(super) fn values<'a>(values: &'a [Bytes<'a>]) -> Batch<'a> {
         keys: Column::Each(vec![None; count].into()),
         values: Column::Each(Cow::Borrowed(values)),
         headers: Headers::default(),
+        siblings_before: 0,
     }
 }
 

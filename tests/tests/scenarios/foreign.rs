@@ -49,7 +49,9 @@ fn texts(rows: &[Consumed]) -> Vec<String> {
 #[test]
 fn promise_one_holds_for_a_smart_module_that_panics_loops_exits_hogs_and_refuses() -> Result<()> {
     let broker = Broker::shared();
-    let words = ["one", "null", "", "panic", "two", "refuse", "loop", "three", "exit", "hog", "four", "ümlaut"];
+    let words = [
+        "one", "null", "", "panic", "two", "refuse", "loop", "three", "exit", "hog", "four", "ümlaut", "stray", "flood", "input",
+    ];
     for target in TARGETS {
         let pipeline = Pipeline::new("smart-map", 1)?;
         let map = modules::foreign(&format!("fluvio.{target}/map"))?;
@@ -63,7 +65,7 @@ fn promise_one_holds_for_a_smart_module_that_panics_loops_exits_hogs_and_refuses
         pipeline.wait_for_end(PATIENCE)?;
         stop(host)?;
 
-        let failed = ["panic", "refuse", "loop", "exit", "hog"];
+        let failed = ["panic", "refuse", "loop", "exit", "hog", "stray", "flood"];
         let good = words.iter().enumerate().filter(|(_, word)| !failed.contains(word));
         let rows = broker.consume(&pipeline.to)?;
         let expected: Vec<_> = good
@@ -89,8 +91,11 @@ fn promise_one_holds_for_a_smart_module_that_panics_loops_exits_hogs_and_refuses
             (6, "timeout", "timeout"),
             (8, "trap", "trap"),
             (9, "memory", "memory"),
+            (12, "output", "output"),
+            (13, "timeout", "timeout"),
         ];
         assert_eq!(classes, expected, "{target}");
+        assert!(letters[&12].2.contains("end outside of the memory"), "{:?}", letters[&12]);
         assert!(letters[&5].2.starts_with("this one not"), "{:?}", letters[&5]);
         if target == "wasm32-wasip1" {
             assert!(letters[&3].2.contains("asked to"), "{:?}", letters[&3]);
@@ -123,6 +128,48 @@ fn an_aggregate_goes_on_from_where_its_partition_was_whatever_became_of_its_inst
         );
         assert_eq!(letters(broker, &pipeline)?.len(), 6);
     }
+    Ok(())
+}
+
+#[test]
+fn an_aggregate_behind_a_module_that_makes_many_of_one_counts_each_once_when_some_fail() -> Result<()> {
+    let broker = Broker::shared();
+    let pipeline = Pipeline::new("smart-words-sum", 1)?;
+    let foreign = |name: &str| modules::foreign(&format!("fluvio.wasm32-wasip1/{name}"));
+    let host = pipeline.host("workers = 1", &["module = \"words.wasm\"", "module = \"sum.wasm\""]);
+    let host = host.module("words.wasm", foreign("array_map")?).module("sum.wasm", foreign("aggregate")?).start()?;
+    // replayed in halves, whose borders lie in the midst of what came of one record
+    let values = ["1 2 3", "4 panic 5", "6", "7 8 no 9 10", "11 panic", "12"];
+    broker.produce(&pipeline.from, values.map(|value| Record::of(value).to(0)))?;
+    pipeline.wait_for_end(PATIENCE)?;
+    stop(host)?;
+    // a record that fails gives no row, but what it gave before it failed was counted, and stays so
+    assert_eq!(texts(&broker.consume(&pipeline.to)?), ["1", "3", "6", "21", "78"]);
+    assert_eq!(letters(broker, &pipeline)?.keys().copied().collect::<Vec<_>>(), [1, 3, 4]);
+    Ok(())
+}
+
+#[test]
+fn what_a_smart_module_remembers_by_itself_is_gone_with_its_instance_and_look_back_is_not_called() -> Result<()> {
+    let broker = Broker::shared();
+    let pipeline = Pipeline::new("smart-statics", 1)?;
+    let module = modules::foreign("fluvio.wasm32-wasip1/look_back")?;
+    let start = || pipeline.host("workers = 1", &["module = \"rise.wasm\""]).module("rise.wasm", &module).start();
+    let host = start()?;
+    let send = |values: &[&str]| -> Result<()> {
+        broker.produce(&pipeline.from, values.iter().map(|value| Record::of(*value).to(0)))?;
+        pipeline.wait_for_end(PATIENCE)
+    };
+    send(&["5", "3", "7"])?;
+    ensure!(host.log().contains("look_back is not called"), "{}", host.log());
+    send(&["6"])?;
+    // the instance faults, and its successor knows nothing
+    send(&["panic", "4"])?;
+    stop(host)?;
+    let host = start()?;
+    send(&["2", "1"])?;
+    stop(host)?;
+    assert_eq!(texts(&broker.consume(&pipeline.to)?), ["5", "7", "4", "2"]);
     Ok(())
 }
 
@@ -179,8 +226,11 @@ fn promise_bounds_holds_for_smart_modules_which_leak_what_they_give() -> Result<
 fn promise_one_holds_for_a_program_that_reads_and_writes_lines() -> Result<()> {
     let broker = Broker::shared();
     let pipeline = Pipeline::new("lines", 1)?;
-    let words = ["one", "null", "", "panic", "\\two", "refuse", "loop", "drop", "exit", "a\nb", "four"];
-    let chain = "module = \"shout.wasm\", type = \"lines\", limits = { time = \"200 ms\" }, \
+    let words = [
+        "one", "null", "", "panic", "\\two", "refuse", "loop", "drop", "exit", "a\nb", "four", "hog", "flood", "murmur", "twice",
+        "wrong", "bytes", "five",
+    ];
+    let chain = "module = \"shout.wasm\", type = \"lines\", limits = { time = \"200 ms\", memory = \"16 MiB\" }, \
                  config = { arguments = [\"> \"], environment = { MARK = \"! \" } }";
     let shout = modules::foreign("lines.wasm32-wasip1/shout")?;
     let host = pipeline.host("workers = 1", &[chain]).module("shout.wasm", &shout).start()?;
@@ -189,9 +239,12 @@ fn promise_one_holds_for_a_program_that_reads_and_writes_lines() -> Result<()> {
     stop(host)?;
     let rows = broker.consume(&pipeline.to)?;
     // a value that begins with a backslash reaches the program with two of them: here, they are no longer in front
-    assert_eq!(texts(&rows), ["> ! ONE", "", "> ! ", "> ! \\\\TWO", "> ! FOUR"]);
+    let values: Vec<_> = rows.iter().map(|row| row.value.as_deref()).collect();
+    let expected: [Option<&[u8]>; 7] =
+        [Some(b"> ! ONE"), None, Some(b"> ! "), Some(b"> ! \\\\TWO"), Some(b"> ! FOUR"), Some(b"\xff\0\xfe"), Some(b"> ! FIVE")];
+    assert_eq!(values, expected);
     let kept: Vec<_> = rows.iter().map(|row| (row.key.clone(), row.headers.clone(), row.timestamp)).collect();
-    let sent = [0, 1, 2, 4, 10].map(|n| record(n, "")).map(|sent| (sent.key, sent.headers, sent.timestamp));
+    let sent = [0, 1, 2, 4, 10, 16, 17].map(|n| record(n, "")).map(|sent| (sent.key, sent.headers, sent.timestamp));
     assert_eq!(kept, sent);
     let letters = letters(broker, &pipeline)?;
     let classes: Vec<_> = letters.iter().map(|(at, (class, code, _))| (*at, class.as_str(), code.as_str())).collect();
@@ -201,10 +254,18 @@ fn promise_one_holds_for_a_program_that_reads_and_writes_lines() -> Result<()> {
         (6, "timeout", "timeout"),
         (8, "trap", "trap"),
         (9, "reject", "newline"),
+        (11, "memory", "memory"),
+        (12, "output", "output"),
+        (13, "timeout", "timeout"),
+        (14, "output", "output"),
+        (15, "output", "output"),
     ];
     assert_eq!(classes, expected);
     assert!(letters[&3].2.contains("asked to"), "{:?}", letters[&3]);
     assert_eq!(letters[&5].2, "this one not");
+    assert!(letters[&12].2.contains("standard output: more than limits.memory"), "{:?}", letters[&12]);
+    assert!(letters[&14].2.starts_with("2 lines for 1 records: a line for each is asked for"), "{:?}", letters[&14]);
+    assert!(letters[&15].2.starts_with("the line \"\\\\nonsense\" begins with a backslash"), "{:?}", letters[&15]);
     assert!(letters[&8].2.starts_with("the guest ended itself with exit code 3"), "{:?}", letters[&8]);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! A live SmartModule: gives it runs of records, and traces each of its outputs to the record that it came of.
 
+use super::lanes::Place;
 use super::wire::{self, Gave, Given};
 use super::{SmartModule, VERSION, Work};
 use crate::batch::{Batch, Bytes};
@@ -122,7 +123,8 @@ impl Instance {
         let columns = Columns { keys: &keys, values: &values, batch };
         let mut steps = Steps::default();
         if self.smart.work == Work::Aggregate {
-            steps.last = self.smart.lanes.before(batch.topic, batch.partition, batch.offsets[0]);
+            steps.places = places(batch);
+            steps.last = self.smart.lanes.before(batch.topic, batch.partition, steps.places[0]);
         }
         let mut next = 0;
         while next < batch.len() {
@@ -176,7 +178,7 @@ impl Instance {
             outputs.keys.push(key);
             outputs.values.push(value);
             if let (Work::Aggregate, Some(value)) = (self.smart.work, value) {
-                steps.push(columns.batch.offsets[index], value);
+                steps.push(index, value);
             }
         }
         self.live.store.data_mut().given = given;
@@ -232,19 +234,27 @@ impl Columns<'_, '_> {
 /// Accumulators as they were after each record of a batch.
 #[derive(Default)]
 struct Steps {
+    places: Vec<Place>,
     last: Vec<u8>,
-    made: Vec<(i64, Vec<u8>)>,
+    made: Vec<(Place, Vec<u8>)>,
 }
 
 impl Steps {
-    fn push(&mut self, offset: i64, accumulator: &[u8]) {
+    fn push(&mut self, index: usize, accumulator: &[u8]) {
         self.last = accumulator.to_vec();
-        match self.made.last_mut() {
-            // several of one record: the last of them counts
-            Some((before, step)) if *before == offset => *step = self.last.clone(),
-            _ => self.made.push((offset, self.last.clone())),
-        }
+        self.made.push((self.places[index], self.last.clone()));
     }
+}
+
+/// Where each record of a batch is in its partition.
+fn places(batch: &Batch<'_>) -> Vec<Place> {
+    let mut next = (batch.offsets.first().copied().unwrap_or_default(), batch.siblings_before);
+    let place = |offset: &i64| {
+        let place = if *offset == next.0 { next } else { (*offset, 0) };
+        next = (place.0, place.1 + 1);
+        place
+    };
+    batch.offsets.iter().map(place).collect()
 }
 
 /// Traces what a call gave to the records that it was given, and notes a refusal.

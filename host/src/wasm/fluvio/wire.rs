@@ -1,5 +1,6 @@
 //! Fluvio's encoding of records, as far as SmartModules see it: big-endian, and not Kafka's everywhere.
 
+use crate::wasm::lifted::MAX_OUTPUTS;
 use std::collections::BTreeMap;
 
 /// Bytes behind the records of an input: no old parameters, no look-back, no record to join.
@@ -121,6 +122,9 @@ pub(super) struct Output<'a> {
 pub(super) fn output(given: &[u8]) -> Result<Output<'_>, String> {
     let mut reader = Reader { left: given };
     let count = reader.number("the number of records")?;
+    if count > MAX_OUTPUTS {
+        return Err(format!("{count} records of one call; {MAX_OUTPUTS} at most"));
+    }
     let mut records = Vec::new();
     for _ in 0..count {
         records.push(reader.record()?);
@@ -235,6 +239,7 @@ mod tests {
         for cut in 0..whole.len() {
             assert!(output(&whole[..cut]).is_err(), "{cut}");
         }
-        assert_eq!(output(&[0xff; 64]).unwrap_err(), "a record: a length of -1");
+        assert_eq!(output(&[0xff; 64]).unwrap_err(), "4294967295 records of one call; 1048576 at most");
+        assert_eq!(output(&[0, 0, 0, 1, 1]).unwrap_err(), "a record: a length of -1");
     }
 }

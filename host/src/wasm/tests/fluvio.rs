@@ -1,4 +1,4 @@
-//! SmartModules that lie, leak or fail: each is met with one message. Real ones are in `tests/tests/scenarios/fluvio.rs`.
+//! SmartModules that lie, leak or fail: each is met with one message. Real ones are in `tests/tests/scenarios/foreign.rs`.
 
 use super::*;
 
