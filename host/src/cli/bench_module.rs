@@ -220,15 +220,15 @@ fn tell(arguments: &Arguments, size: f64, starts: Duration, lines: &[(usize, boo
                 })
             })
             .collect();
-        writeln!(out, "{:#}", json!({ "bytes_a_record": size, "start_microseconds": starts.as_micros() as u64, "measured": lines }))?;
+        writeln!(
+            out,
+            "{:#}",
+            json!({ "bytes_a_record": size, "start_microseconds": starts.as_micros() as u64, "measured": lines })
+        )?;
         return Ok(());
     }
     let starts = starts.as_secs_f64() * 1e3;
-    writeln!(
-        out,
-        "{}, records of {size:.0} bytes; an instance starts in {starts:.2} ms",
-        arguments.module.display()
-    )?;
+    writeln!(out, "{}, records of {size:.0} bytes; an instance starts in {starts:.2} ms", arguments.module.display())?;
     writeln!(out, "batch  limits     records/s  ns a record  outputs a record  memory  growth by a million")?;
     for (batch, limited, figures) in lines {
         let limits = if *limited { "on" } else { "off" };
