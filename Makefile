@@ -8,7 +8,7 @@ target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 export EDGEMILL_CACHE ?= $(CURDIR)/.cache
 export EDGEMILL_MODULES ?= $(target)/modules
 
-.PHONY: help demo test storm bench bench-micro instructions lint modules guests kafka rust setup-build setup-test setup-bench
+.PHONY: help demo test storm bench bench-micro instructions lint modules guests foreign kafka rust setup-build setup-test setup-bench
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -17,7 +17,7 @@ demo: modules ## run the main job on an embedded broker, with a swap while recor
 	cargo build -q
 	$(target)/debug/edgemill demo --modules $(EDGEMILL_MODULES)
 
-test: modules guests setup-test kafka ## run every test, scenarios against a real Kafka included
+test: modules guests foreign setup-test kafka ## run every test, scenarios against a real Kafka included
 	cargo build --workspace --all-targets
 	cargo test --workspace
 
@@ -46,6 +46,9 @@ modules: setup-build ## build the transforms for both doors into target/modules
 
 guests: setup-test ## test the SDKs of all languages, and build their conformance transforms into target/conformance
 	scripts/guests.sh $(target)
+
+foreign: setup-build ## build modules with other systems' SDKs into target/modules/foreign, once for what they are made of
+	scripts/foreign.sh $(target)
 
 kafka: setup-test ## get a Kafka broker into the cache folder
 	tests/servers/get-kafka.sh

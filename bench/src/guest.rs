@@ -87,6 +87,7 @@ impl Data {
             keys: column(&self.keys),
             values: column(values),
             headers: Headers::default(),
+            siblings_before: 0,
         }
     }
 }

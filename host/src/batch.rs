@@ -201,6 +201,9 @@ pub struct Batch<'a> {
     pub values: Column<'a>,
     /// Headers.
     pub headers: Headers<'a>,
+    /// How many records with the first one's offset were in front of it: a part of a batch may begin in the midst of what a
+    /// module made of one record.
+    pub siblings_before: u32,
 }
 
 impl<'a> Batch<'a> {
@@ -228,8 +231,16 @@ impl<'a> Batch<'a> {
             timestamps: Cow::Borrowed(&self.timestamps[range.clone()]),
             keys: self.keys.slice(range.clone()),
             values: self.values.slice(range.clone()),
+            siblings_before: self.siblings_before(range.start),
             headers: self.headers.slice(range),
         }
+    }
+
+    /// How many records with the offset of the one at `index` are in front of it.
+    fn siblings_before(&self, index: usize) -> u32 {
+        let offset = self.offsets.get(index);
+        let before = self.offsets[..index].iter().rev().take_while(|before| Some(*before) == offset).count() as u32;
+        if before as usize == index { before + self.siblings_before } else { before }
     }
 
     /// The records at the given indices, which must be in range.
@@ -242,6 +253,30 @@ impl<'a> Batch<'a> {
             keys: self.keys.pick(indices),
             values: self.values.pick(indices),
             headers: self.headers.pick(indices),
+            siblings_before: 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_says_where_in_what_came_of_a_record_it_begins() {
+        let nulls = || Column::Each(vec![None; 6].into());
+        let batch = Batch {
+            offsets: Cow::Borrowed(&[4, 5, 5, 5, 5, 6]),
+            timestamps: vec![0; 6].into(),
+            keys: nulls(),
+            values: nulls(),
+            ..Batch::default()
+        };
+        let begins = |batch: &Batch<'_>| {
+            (0..batch.len()).map(|at| batch.slice(at..batch.len()).siblings_before).collect::<Vec<_>>()
+        };
+        assert_eq!(begins(&batch), [0, 0, 1, 2, 3, 0]);
+        assert_eq!(begins(&batch.slice(2..6)), [1, 2, 3, 0], "a part of a part");
+        assert_eq!(batch.slice(6..6).siblings_before, 0);
     }
 }

@@ -278,12 +278,40 @@ pub enum Start {
 pub struct Stage {
     /// The file's name in the modules folder.
     pub module: String,
+    /// What it must be made for; `None`: whatever it is.
+    pub module_type: Option<ModuleType>,
     /// The module's own configuration; null where there is none.
     pub config: Value,
     /// What an instance may use.
     pub limits: Limits,
     /// What is done with records that fail in it.
     pub policy: Policy,
+}
+
+/// What a module is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModuleType {
+    /// This host: it speaks the contract, at either door.
+    Transform,
+    /// Fluvio: a SmartModule.
+    Fluvio,
+    /// Any system: a program that reads and writes lines.
+    Lines,
+}
+
+impl ModuleType {
+    /// All of them.
+    pub const ALL: [ModuleType; 3] = [ModuleType::Transform, ModuleType::Fluvio, ModuleType::Lines];
+
+    /// The word for it in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ModuleType::Transform => "transform",
+            ModuleType::Fluvio => "fluvio",
+            ModuleType::Lines => "lines",
+        }
+    }
 }
 
 /// What an instance may use.

@@ -260,6 +260,7 @@ impl Outputs {
                 (true, true) => input.headers,
                 (true, false) => input.headers.pick(&self.origins),
             },
+            siblings_before: 0,
         }
     }
 

@@ -99,6 +99,7 @@ impl Gathered {
             keys: self.keys.column(),
             values: self.values.column(),
             headers: if self.has_headers { self.headers.headers() } else { Default::default() },
+            siblings_before: 0,
         }
     }
 }

@@ -97,8 +97,7 @@ impl Service {
             metrics::describe();
         }
         let engine = Engine::new(Some(&config.state)).map_err(|error| RunError::Configuration(error.to_string()))?;
-        let load: Load =
-            Arc::new(move |stage: &Stage, bytes: &[u8]| engine.load(&stage.module, bytes, &stage.config, stage.limits));
+        let load: Load = Arc::new(move |stage: &Stage, bytes: &[u8]| engine.load_stage(stage, bytes));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("admin")

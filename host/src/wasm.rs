@@ -1,9 +1,10 @@
-//! WebAssembly: compiles modules and makes live guests of them, at two doors (`core`, `component`) with one meaning.
+//! WebAssembly: compiles modules and makes live guests of them: at two doors (`core`, `component`) with one meaning, and
+//! of what was made for other systems (`fluvio`, `lines`).
 //!
 //! The only place that knows wasmtime. `unsafe` is in `compile`, where compiled modules are taken from the cache, and in
 //! `component`, where columns are lowered and lifted without a copy between.
 
-use crate::config::Limits;
+use crate::config::{Limits, ModuleType, Stage};
 use crate::modules::{LoadError, Module};
 use cache::Cache;
 use serde_json::Value;
@@ -18,12 +19,16 @@ mod cache;
 mod compile;
 mod component;
 mod core;
+mod fluvio;
 mod guest;
 mod inspect;
 mod journal;
 mod lifted;
 mod limits;
+mod lines;
+mod plain;
 mod settings;
+mod stdio;
 mod ticker;
 
 #[cfg(test)]
@@ -57,16 +62,16 @@ struct Shared {
 /// An engine and what its guests may import.
 struct Runtime {
     engine: wasmtime::Engine,
-    core: wasmtime::Linker<core::State>,
+    plain: wasmtime::Linker<plain::State>,
     component: wasmtime::component::Linker<component::State>,
 }
 
 impl Runtime {
     fn new(checks: Checks) -> wasmtime::Result<Self> {
         let engine = settings::engine(checks)?;
-        let core = core::linker(&engine)?;
+        let plain = plain::linker(&engine)?;
         let component = component::linker(&engine)?;
-        Ok(Self { engine, core, component })
+        Ok(Self { engine, plain, component })
     }
 }
 
@@ -109,13 +114,29 @@ impl Engine {
         match inspection.door {
             Door::Core => {
                 let module = compile::compile(engine, cache, &what.hash, bytes)?;
-                core::CoreModule::load(&runtime.core, &module, what)
+                let load = match inspection.made_for {
+                    Some(ModuleType::Fluvio) => fluvio::load,
+                    Some(ModuleType::Lines) => lines::load,
+                    _ => core::load,
+                };
+                load(&runtime.plain, &module, &what)
             }
             Door::Component => {
                 let component = compile::compile(engine, cache, &what.hash, bytes)?;
                 component::ComponentModule::load(&runtime.component, &component, what)
             }
         }
+    }
+
+    /// Makes a module as a chain's table wants it.
+    ///
+    /// # Errors
+    /// As [`Engine::load`]; or it is made for something else than the table says.
+    pub fn load_stage(&self, stage: &Stage, bytes: &[u8]) -> Result<Arc<dyn Module>, LoadError> {
+        if let Some(wanted) = stage.module_type {
+            inspect(bytes)?.check_type(wanted)?;
+        }
+        self.load(&stage.module, bytes, &stage.config, stage.limits)
     }
 
     fn runtime(&self, limits: Limits) -> Result<&Runtime, LoadError> {

@@ -13,6 +13,15 @@ pub fn shipped(name: &str) -> Result<Vec<u8>> {
     std::fs::read(&path).with_context(|| format!("no module {}: run `make modules`", path.display()))
 }
 
+/// Reads a module made with another system's SDK: `fluvio.wasm32-wasip1/map`.
+///
+/// # Errors
+/// It was not built: `make foreign` does.
+pub fn foreign(name: &str) -> Result<Vec<u8>> {
+    let path = folder().join("foreign").join(name).with_extension("wasm");
+    std::fs::read(&path).with_context(|| format!("no module {}: run `make foreign`", path.display()))
+}
+
 /// The folder of the modules that ship.
 #[must_use]
 pub fn folder() -> PathBuf {

@@ -18,6 +18,7 @@ mod scenarios {
     mod featurebase_stand_in;
     mod fire;
     mod flights;
+    mod foreign;
     mod groups;
     mod harness;
     mod hostile;

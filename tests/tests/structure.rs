@@ -90,6 +90,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["admin"]),
     ("futures_core", &["admin"]),
     ("clap", &["cli"]),
+    ("getrandom", &["wasm"]),
     ("indicatif", &["cli"]),
     ("metrics_exporter_prometheus", &["admin", "service"]),
     ("notify", &["modules/watch"]),

@@ -87,6 +87,7 @@ impl Messages for Gathered<'_> {
             keys: Column::Each(Cow::Borrowed(&self.keys)),
             values: Column::Each(Cow::Borrowed(&self.values)),
             headers: Headers::default(),
+            siblings_before: 0,
         }
     }
 

@@ -76,7 +76,7 @@ fn load_modules(config: &Config, mut report: Report) -> Result<(Report, Vec<Vec<
                     continue;
                 }
             };
-            match engine.load(&stage.module, &bytes, &stage.config, stage.limits) {
+            match engine.load_stage(stage, &bytes) {
                 Ok(module) => {
                     let hash = module.hash();
                     let time = stage.limits.time.map_or("no limit of time".to_owned(), |time| {

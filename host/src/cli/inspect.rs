@@ -49,14 +49,14 @@ fn describe(inspection: &Inspection, path: &str, refused: Option<&str>, out: &mu
     let mut line = |name: &str, text: &str| writeln!(out, "{name:<10} {}", one_line(text));
     line("module", path)?;
     line("door", &inspection.door.to_string())?;
-    let contract = inspection.contract.as_deref();
-    line(
-        "contract",
-        &contract.map_or("none: it is no transform".to_owned(), |version| match version == CONTRACT {
-            true => version.to_owned(),
-            false => format!("{version}; this host speaks {CONTRACT}"),
-        }),
-    )?;
+    let contract = match (inspection.contract.as_deref(), inspection.made_for) {
+        (Some(version), _) if version == CONTRACT => version.to_owned(),
+        (Some(version), _) => format!("{version}; this host speaks {CONTRACT}"),
+        (None, Some(_)) => "none: it is not made for this host".to_owned(),
+        (None, None) => "none: it is no transform".to_owned(),
+    };
+    line("made for", &inspection.made_for())?;
+    line("contract", &contract)?;
     line("size", &format!("{} bytes", inspection.size))?;
     line("sha256", &inspection.sha256)?;
     if let Some(memory) = inspection.memory {
@@ -72,6 +72,7 @@ fn describe(inspection: &Inspection, path: &str, refused: Option<&str>, out: &mu
     if inspection.imports.is_empty() {
         line("imports", "none")?;
     }
+    line("granted", "log, clock and random; no file, no network, no environment but what `config` gives a program")?;
     line("exports", &inspection.exports.join(", "))?;
     if !inspection.producers.is_empty() {
         line("made by", &inspection.producers.join(", "))?;

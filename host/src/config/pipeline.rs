@@ -5,7 +5,7 @@ use super::clients;
 use super::on::{self, Owner, Silence};
 use super::reader::{Item, Section, similar};
 use super::report::Severity;
-use super::{Delivery, Limits, Pipeline, Sink, Stage};
+use super::{Delivery, Limits, ModuleType, Pipeline, Sink, Stage};
 use crate::policy::{Class, Policy};
 use crate::source::BatchLimit;
 use serde_json::Value;
@@ -28,7 +28,7 @@ const PIPELINE: [&str; 11] = [
 /// The default size of a batch in bytes for a chain of one module, which longer chains divide, and the least of it.
 const BATCH: usize = 1 << 20;
 const LEAST_BATCH: usize = 64 << 10;
-const STAGE: [&str; 4] = ["module", "config", "limits", "on"];
+const STAGE: [&str; 5] = ["module", "type", "config", "limits", "on"];
 
 /// The folder of modules, where it can be read.
 pub(super) type Folder = Option<Vec<String>>;
@@ -197,8 +197,10 @@ fn chain<'a>(
                 section.reader.places.borrow_mut().insert(path, place.span);
             }
         }
+        let types = ModuleType::ALL.map(|module_type| (module_type.as_str(), module_type));
         let stage = Stage {
             module: module(&section, &example, folder).unwrap_or_default(),
+            module_type: section.get("type").and_then(|item| item.word_or(&types, &[("smartmodule", "fluvio")])),
             config: section.get("config").and_then(|item| json(&item)).unwrap_or(Value::Null),
             limits: limits(section.get("limits")),
             policy: on::policy(own.as_ref(), default, Owner::Module),

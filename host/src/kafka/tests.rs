@@ -160,6 +160,7 @@ fn rows<'a>(partition: i32, values: &[&'a [u8]]) -> Batch<'a> {
         keys: Column::Each(values.iter().map(|_| None).collect()),
         values: Column::Each(values.iter().map(|value| Some(*value)).collect()),
         headers: Headers::default(),
+        siblings_before: 0,
     }
 }
 
@@ -203,6 +204,7 @@ fn what_is_produced_is_consumed_with_nulls_headers_and_timestamps() {
             names: each(&[Some(b"a"), Some(b"a"), Some(b"b")]),
             values: each(&[Some(b"1"), None, Some(b"")]),
         },
+        siblings_before: 0,
     };
     let mut refused = Vec::new();
     sink.submit(span(4), &batch, &[], &mut refused).unwrap();

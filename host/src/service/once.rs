@@ -61,8 +61,7 @@ pub fn run(config: &Config, pipeline: &Pipeline, output: Output, source: MakeSou
     let engine = Engine::new(Some(&config.state))
         .or_else(|_| Engine::new(None))
         .map_err(|error| RunError::Configuration(error.to_string()))?;
-    let load: Load =
-        Arc::new(move |stage: &Stage, bytes: &[u8]| engine.load(&stage.module, bytes, &stage.config, stage.limits));
+    let load: Load = Arc::new(move |stage: &Stage, bytes: &[u8]| engine.load_stage(stage, bytes));
     let pipeline = &unattended(pipeline);
     let plan = loader(config, pipeline, &load).as_they_are().map_err(|refused| broken(pipeline, &refused))?;
     let wake = Wake::new().map_err(|error| RunError::Failed(format!("cannot make an event descriptor: {error}")))?;

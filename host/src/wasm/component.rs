@@ -3,6 +3,7 @@
 use super::guest::{Guest, extension};
 use super::inspect::TRANSFORMER;
 use super::journal::Journal;
+use super::stdio::Output;
 use super::{CONTRACT, Loading};
 use crate::chain::Transform;
 use crate::config::Limits;
@@ -10,7 +11,6 @@ use crate::modules::{LoadError, Module};
 use instance::Instance;
 use std::sync::Arc;
 use std::time::Instant;
-use stdio::Output;
 use wasmtime::Store;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -19,7 +19,6 @@ mod columns;
 mod imports;
 mod instance;
 mod lift;
-mod stdio;
 
 pub(super) use imports::linker;
 

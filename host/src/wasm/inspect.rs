@@ -1,6 +1,8 @@
 //! What a module is, read from its bytes without compiling it: door, contract, imports, exports, memory.
 
+use super::fluvio::COPY_RECORDS;
 use super::{CONTRACT, CORE_EXPORT, LOG};
+use crate::config::ModuleType;
 use crate::modules::LoadError;
 use crate::modules::hash;
 use std::fmt;
@@ -9,6 +11,8 @@ use wasmparser::{KnownCustom, MemoryType, Parser, Payload};
 mod file;
 mod grants;
 mod kind;
+
+pub(super) use kind::FLUVIO;
 
 /// The interface that a component of the contract exports, but for the version.
 pub(super) const TRANSFORMER: &str = "edgemill:transform/transformer@";
@@ -61,6 +65,8 @@ pub struct MemorySize {
 pub struct Inspection {
     /// How batches cross into it.
     pub door: Door,
+    /// What it is made for; `None` where that is nothing known.
+    pub made_for: Option<ModuleType>,
     /// The contract's version that it speaks; `None` where it is no transform.
     pub contract: Option<String>,
     /// What it imports, in its own order.
@@ -89,6 +95,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
     let door = file::door(bytes)?;
     let mut inspection = Inspection {
         door,
+        made_for: None,
         contract: None,
         imports: Vec::new(),
         exports: Vec::new(),
@@ -102,6 +109,11 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
     read(bytes, &mut inspection)
         .map_err(|error| LoadError::new("compile", format!("the file is damaged or cut short: {error}")))?;
     inspection.contract = inspection.exports.iter().find_map(|export| contract(door, export));
+    inspection.made_for = kind::made_for(&inspection);
+    if inspection.made_for == Some(ModuleType::Fluvio) {
+        let outputs = |import: &&mut Import| import.name.ends_with(&format!("::{COPY_RECORDS}"));
+        inspection.imports.iter_mut().filter(outputs).for_each(|import| import.refused = None);
+    }
     Ok(inspection)
 }
 
@@ -189,19 +201,44 @@ impl Inspection {
     // Promise: closed
     pub fn check(&self) -> Result<(), LoadError> {
         let version = |message: String| Err(LoadError::new("version", message));
-        match &self.contract {
-            None => return version(kind::describe(self)),
-            Some(contract) if contract != CONTRACT => {
+        match (&self.contract, self.made_for) {
+            (_, None) => return version(kind::describe(self)),
+            (Some(contract), _) if contract != CONTRACT => {
                 return version(format!("speaks contract {contract}; this host speaks {CONTRACT}"));
             }
-            Some(_) => {}
+            _ => {}
         }
         let missing = |name: &&str| !self.exports.iter().any(|export| export == name);
-        if self.door == Door::Core
+        if (self.door, self.made_for) == (Door::Core, Some(ModuleType::Transform))
             && let Some(name) = CORE_EXPORTS.iter().find(|name| missing(name))
         {
             return version(format!("exports {CORE_EXPORT} but not {name}: see docs/guests/core-door.md"));
         }
+        self.check_imports()
+    }
+
+    /// Checks that the module is made for what a chain's table says.
+    ///
+    /// # Errors
+    /// What it is made for instead.
+    pub(super) fn check_type(&self, wanted: ModuleType) -> Result<(), LoadError> {
+        match self.made_for {
+            Some(found) if found != wanted => {
+                let (wanted, found, what) = (wanted.as_str(), found.as_str(), kind::words(self));
+                let message = format!("type = {wanted:?}, but it is {what}: write `type = {found:?}`, or leave it out");
+                Err(LoadError::new("version", message))
+            }
+            // what it is for nobody knows: the check of everything says so
+            _ => Ok(()),
+        }
+    }
+
+    /// What the module is made for, in words.
+    pub fn made_for(&self) -> String {
+        kind::words(self)
+    }
+
+    fn check_imports(&self) -> Result<(), LoadError> {
         let refused = self.imports.iter().find_map(|import| Some((&import.name, import.refused.as_ref()?)));
         match refused {
             Some((name, why)) => Err(LoadError::new("link", format!("imports {name}, which is not granted: {why}"))),

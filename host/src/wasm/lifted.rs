@@ -5,7 +5,7 @@ use crate::outputs::Outputs;
 use std::borrow::Cow;
 
 /// Outputs of one call. Each costs the host some hundred bytes on its way, even where it keeps all that its origin had.
-const MAX_OUTPUTS: usize = 1 << 20;
+pub(super) const MAX_OUTPUTS: usize = 1 << 20;
 
 /// Bytes of a guest's message that are kept.
 const MESSAGE: usize = 4096;

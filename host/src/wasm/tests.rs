@@ -19,8 +19,11 @@ mod bisection;
 mod cache;
 mod component;
 mod echo;
+mod fluvio;
 mod hostile;
+mod lines;
 mod poison;
+mod wasi;
 
 pub(super) static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(None).unwrap());
 
@@ -51,6 +54,7 @@ pub(super) fn values<'a>(values: &'a [Bytes<'a>]) -> Batch<'a> {
         keys: Column::Each(vec![None; count].into()),
         values: Column::Each(Cow::Borrowed(values)),
         headers: Headers::default(),
+        siblings_before: 0,
     }
 }
 

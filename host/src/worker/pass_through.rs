@@ -39,6 +39,7 @@ pub(super) fn merge<'m>(
         keys: column(&rows.keys, &batch.keys, &places),
         values: column(&rows.values, &batch.values, &places),
         headers: headers(&rows.headers, &batch.headers, &places),
+        siblings_before: 0,
     };
     Merged {
         rows: merged,
@@ -107,6 +108,7 @@ mod tests {
                 },
                 false => Headers::default(),
             },
+            siblings_before: 0,
         }
     }
 

@@ -12,7 +12,7 @@ use edgemill_tests::{Broker, Consumed, Host, Record, modules, program, scale, wa
 use super::pipeline::{Pipeline, TOP, said, status, stop};
 
 /// Modules that never run: the step that refuses them, and its words.
-const REFUSED: [(&str, &str, &str); 14] = [
+const REFUSED: [(&str, &str, &str); 13] = [
     ("trap-on-start", "instantiate", "trap: unreachable code was reached, as a panic or an abort does; in start"),
     ("loop-on-start", "instantiate", "starting took longer than 1s"),
     ("hungry-start", "instantiate", "wanted 65.0 MiB of memory, limits.memory is 64.0 MiB"),
@@ -23,7 +23,6 @@ const REFUSED: [(&str, &str, &str); 14] = [
     ("wrong-version", "version", "speaks contract 2.0.0; this host speaks 1.0.0"),
     ("no-transform", "version", "the export edgemill_transform_1_0_0 is missing; it exports memory, run"),
     ("unknown-import", "link", "imports outside::world, which is not granted"),
-    ("wasi-import", "link", "imports wasi_snapshot_preview1::fd_write, which is not granted"),
     ("alloc-nothing", "configure", "no memory for 4 B of input, limits.memory is 64.0 MiB"),
     ("alloc-minus-one", "configure", "edgemill_alloc: 4 bytes at 4294967295 end outside of the memory"),
     ("alloc-misaligned", "configure", "edgemill_alloc: the address 65540 is no multiple of 8"),

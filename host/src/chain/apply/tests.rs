@@ -85,6 +85,7 @@ pub(crate) fn batch(values: &[Vec<u8>]) -> Batch<'_> {
         keys: Column::Each(values.iter().map(|value| value.get(1..)).collect()),
         values: Column::Each(values.iter().map(|value| Some(value.as_slice())).collect()),
         headers: Default::default(),
+        siblings_before: 0,
     }
 }
 

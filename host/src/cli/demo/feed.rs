@@ -130,6 +130,7 @@ impl Stream {
                 keys: keys.column(),
                 values: values.column(),
                 headers,
+                siblings_before: 0,
             };
             let mut refused = Vec::new();
             self.sink.submit(Span { lane: Lane { slot: 0, epoch: 0 }, number: 0 }, &batch, &[], &mut refused)?;

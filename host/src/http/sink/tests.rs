@@ -139,6 +139,7 @@ fn submit(sink: &mut HttpSink<Fake>, span: Span, numbers: std::ops::Range<u32>) 
         keys: column(vec![None; values.len()].into()),
         values: column(values.iter().map(|value| Some(value.as_slice())).collect()),
         headers: crate::batch::Headers::default(),
+        siblings_before: 0,
     };
     let mut refused = Vec::new();
     sink.submit(span, &batch, &[], &mut refused).unwrap();

@@ -262,6 +262,7 @@ impl Messages for Fetched {
                 names: Column::Each(Cow::Borrowed(&self.header_names)),
                 values: Column::Each(Cow::Borrowed(&self.header_values)),
             },
+            siblings_before: 0,
         }
     }
 }

@@ -1,17 +1,18 @@
 //! A live instance at the core door: writes a batch into the guest, calls it, and reads what it gave back.
 
 use super::lift::{self, Lifted};
-use super::{State, lower};
+use super::lower;
 use crate::batch::Batch;
 use crate::chain::{Fault, Transform};
 use crate::modules::LoadError;
 use crate::outputs::Outputs;
 use crate::policy::Class;
 use crate::wasm::CORE_EXPORT;
-use crate::wasm::guest::{Breach, breach};
+use crate::wasm::guest::breach;
 use crate::wasm::lifted::{self, Budget, text};
 use crate::wasm::limits::Call;
-use wasmtime::{InstancePre, Memory, Store, TypedFunc};
+use crate::wasm::plain::{Blueprint, Live, State, begin, fault};
+use wasmtime::{Memory, Store, TypedFunc};
 
 /// The largest input, in bytes: lengths are signed 32-bit numbers.
 const MAX_INPUT: u64 = i32::MAX as u64;
@@ -39,15 +40,14 @@ impl Instance {
     ///
     /// # Errors
     /// It does not start, or refuses its configuration.
-    pub(super) fn start(mut store: Store<State>, ready: &InstancePre<State>, config: &str) -> Result<Self, LoadError> {
-        begin(&mut store, Call::Start);
-        let (memory, alloc, transform, configure) = match exports(&mut store, ready) {
+    pub(super) fn start(blueprint: &Blueprint, config: &str) -> Result<Self, LoadError> {
+        let started = |fault: Fault| LoadError::new("instantiate", fault.message);
+        let mut live = Live::new(blueprint, Call::Start).map_err(started)?;
+        let (alloc, transform, configure) = match exports(&mut live) {
             Ok(exports) => exports,
-            Err(error) => {
-                let fault = store.data_mut().guest.fault(&error, Call::Start);
-                return Err(LoadError::new("instantiate", fault.message));
-            }
+            Err(error) => return Err(started(fault(&mut live.store, &error, Call::Start))),
         };
+        let Live { store, memory, .. } = live;
         let mut instance = Self { store, memory, alloc, transform, input: Input { at: 0, size: 0 }, spent: false };
         match instance.configure(&configure, config) {
             Ok(None) => Ok(instance),
@@ -63,7 +63,7 @@ impl Instance {
         let refusal = match configure.call(&mut self.store, (at, config.len() as u32)) {
             Ok(0) => return Ok(None),
             Ok(at) => at,
-            Err(error) => return Err(self.store.data_mut().guest.fault(&error, Call::Start)),
+            Err(error) => return Err(fault(&mut self.store, &error, Call::Start)),
         };
         let memory = self.memory.data(&self.store);
         lift::read_text(memory, refusal).map(|refusal| Some(text(refusal).into_owned())).map_err(breach)
@@ -94,7 +94,7 @@ impl Instance {
         let at = match self.alloc.call(&mut self.store, size as u32) {
             Ok(0) => return Ok(None),
             Ok(at) => at,
-            Err(error) => return Err(self.store.data_mut().guest.fault(&error, call)),
+            Err(error) => return Err(fault(&mut self.store, &error, call)),
         };
         let memory = self.memory.data_size(&self.store);
         if u64::from(at) + size > memory as u64 {
@@ -114,7 +114,7 @@ impl Instance {
         lower::write(batch, base, buffer);
         let at = match self.transform.call(&mut self.store, base) {
             Ok(at) => at,
-            Err(error) => return Err(self.store.data_mut().guest.fault(&error, call)),
+            Err(error) => return Err(fault(&mut self.store, &error, call)),
         };
         let limit = self.store.data().guest.limiter.limit();
         let memory = self.memory.data(&self.store);
@@ -146,26 +146,13 @@ impl Transform for Instance {
     }
 }
 
-type Exports = (Memory, TypedFunc<u32, u32>, TypedFunc<u32, u32>, TypedFunc<(u32, u32), u32>);
+type Exports = (TypedFunc<u32, u32>, TypedFunc<u32, u32>, TypedFunc<(u32, u32), u32>);
 
-/// Makes the instance, and finds its exports once.
-fn exports(store: &mut Store<State>, ready: &InstancePre<State>) -> wasmtime::Result<Exports> {
-    let instance = ready.instantiate(&mut *store)?;
-    let memory = instance.get_memory(&mut *store, "memory");
-    let memory = memory.ok_or_else(|| Breach("the export memory is missing".to_owned()))?;
-    store.data_mut().memory = Some(memory);
-    if let Some(initialize) = instance.get_func(&mut *store, "_initialize") {
-        initialize.typed::<(), ()>(&*store)?.call(&mut *store, ())?;
-    }
+/// Finds an instance's exports once.
+fn exports(live: &mut Live) -> wasmtime::Result<Exports> {
+    let Live { store, instance, .. } = live;
     let alloc = instance.get_typed_func(&mut *store, "edgemill_alloc")?;
     let transform = instance.get_typed_func(&mut *store, CORE_EXPORT)?;
     let configure = instance.get_typed_func(&mut *store, "edgemill_configure")?;
-    Ok((memory, alloc, transform, configure))
-}
-
-/// Begins a call: from here on its time runs.
-fn begin(store: &mut Store<State>, call: Call) {
-    if let Some(ticks) = store.data_mut().guest.begin(call) {
-        store.set_epoch_deadline(ticks);
-    }
+    Ok((alloc, transform, configure))
 }

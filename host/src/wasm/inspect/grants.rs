@@ -1,6 +1,7 @@
 //! What modules may import, and what to do about the rest. The default grants nothing but log, clock and random.
 
 use super::LOG;
+use crate::wasm::plain::wasi;
 
 /// Why a plain module's import is refused; `None` where it is granted.
 // Promise: closed
@@ -8,9 +9,13 @@ pub(super) fn core(module: &str, name: &str) -> Option<String> {
     if (module, name) == (LOG, "log") {
         return None;
     }
+    if module == wasi::MODULE && wasi::has(name) {
+        return None;
+    }
     let why = match (module, name) {
-        ("wasi_snapshot_preview1" | "wasi_unstable", _) => {
-            "plain modules get no WASI; build for wasm32-unknown-unknown, or make it a component (wasm32-wasip2)"
+        (wasi::MODULE, _) => "preview 1 of WASI has no such function",
+        ("wasi_unstable" | "wasi", _) => {
+            "this host has preview 1 of WASI; build it with a newer toolchain (wasm32-wasip1)"
         }
         ("redpanda_transform", _) => "it is made for Redpanda; rebuild it with an SDK of Edgemill",
         ("env", "abort") => "build it with asc --use abort=, so that an abort traps",

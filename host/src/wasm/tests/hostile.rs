@@ -32,11 +32,6 @@ fn a_module_that_cannot_work_is_refused_with_the_step_and_the_reason() {
             "version: no transform: the export edgemill_transform_1_0_0 is missing; it exports memory, run",
         ),
         ("unknown-import", "link: imports outside::world, which is not granted: this host has nothing of that name"),
-        (
-            "wasi-import",
-            "link: imports wasi_snapshot_preview1::fd_write, which is not granted: plain modules get no WASI; build \
-             for wasm32-unknown-unknown, or make it a component (wasm32-wasip2)",
-        ),
         ("alloc-nothing", "configure: no memory for 4 B of input, limits.memory is 64.0 MiB"),
         (
             "alloc-minus-one",

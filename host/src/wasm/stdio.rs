@@ -1,6 +1,6 @@
-//! What a component prints: line by line into the host's log.
+//! What a guest prints: line by line into the host's log.
 
-use crate::wasm::journal::{Journal, Level, line};
+use super::journal::{Journal, Level, line};
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::AsyncWrite;
@@ -42,6 +42,11 @@ impl Output {
         let lines = self.lines();
         let text = line(lines.since_begin.trim_ascii());
         (!text.is_empty()).then_some(text)
+    }
+
+    /// The guest prints.
+    pub(super) fn print(&self, bytes: &[u8]) {
+        self.lines().write(bytes);
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines> {
@@ -91,7 +96,7 @@ impl StdoutStream for Output {
 
 impl OutputStream for Output {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.lines().write(&bytes);
+        self.print(&bytes);
         Ok(())
     }
 

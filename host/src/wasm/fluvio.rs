@@ -1,0 +1,137 @@
+//! Fluvio SmartModules, unmodified: what `docs/guests/fluvio.md` says runs, and what differs.
+//!
+//! The protocol is Fluvio's (`fluvio-smartmodule` and `fluvio-protocol`, Apache-2.0), version 22 of its records.
+
+use super::Loading;
+use super::inspect::FLUVIO;
+use super::plain::{Blueprint, PlainModule, Start, State, check_function, check_memory, memory, outside, piece};
+use crate::chain::Transform;
+use crate::modules::{LoadError, Module};
+use instance::Instance;
+use lanes::Lanes;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wasmtime::{Caller, ExternType, Linker};
+
+mod instance;
+mod lanes;
+mod wire;
+
+/// The version of Fluvio's records that is spoken, as the functions are told it.
+const VERSION: u32 = 22;
+
+/// The import by which a SmartModule gives its outputs: known by its name alone, as Fluvio does.
+pub(super) const COPY_RECORDS: &str = "copy_records";
+
+/// What a SmartModule does with records: the name of the function that does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    Filter,
+    Map,
+    FilterMap,
+    ArrayMap,
+    Aggregate,
+}
+
+impl Work {
+    /// The work of an exported function.
+    fn of(export: &str) -> Option<Self> {
+        Some(match export {
+            "filter" => Work::Filter,
+            "map" => Work::Map,
+            "filter_map" => Work::FilterMap,
+            "array_map" => Work::ArrayMap,
+            "aggregate" => Work::Aggregate,
+            _ => return None,
+        })
+    }
+}
+
+/// What all instances of a SmartModule have in common.
+pub(super) struct SmartModule {
+    work: Work,
+    /// The function's name.
+    function: &'static str,
+    /// What `init` is told, where there is one.
+    params: Option<Vec<u8>>,
+    /// Where `aggregate` has got to. It outlives instances: they are replaced after a fault, or when they have leaked.
+    lanes: Lanes,
+}
+
+/// Links a compiled SmartModule, and makes an instance to see that it starts and takes its parameters.
+///
+/// # Errors
+/// Which step failed, and why.
+pub(super) fn load(
+    linker: &Linker<State>,
+    module: &wasmtime::Module,
+    what: &Loading<'_>,
+) -> Result<Arc<dyn Module>, LoadError> {
+    check_memory(module)?;
+    check_function(module, "alloc", 1, 1)?;
+    // in the order in which Fluvio looks for them
+    let function = FLUVIO.into_iter().find(|name| module.get_export(name).is_some());
+    let work = function.and_then(|function| Some((Work::of(function)?, function)));
+    let (work, function) = work.ok_or_else(|| LoadError::new("version", "no function of a SmartModule's"))?;
+    check_function(module, function, 3, 1)?;
+    let has_init = module.get_export("init").is_some();
+    if has_init {
+        check_function(module, "init", 3, 1)?;
+    }
+    let params = params(what.config)?;
+    if !has_init && !params.is_empty() {
+        return Err(LoadError::new("configure", "the SmartModule has no init, so it takes no `config`"));
+    }
+    if module.get_export("look_back").is_some() {
+        tracing::warn!(module = what.name, "look_back is not called: after a start it begins without the last records");
+    }
+    let mut linker = linker.clone();
+    for import in module.imports().filter(|import| import.name() == COPY_RECORDS) {
+        if let ExternType::Func(_) = import.ty() {
+            let link = |error: wasmtime::Error| LoadError::new("link", format!("{error:#}"));
+            linker.func_wrap(import.module(), COPY_RECORDS, copy_records).map_err(link)?;
+        }
+    }
+    let params = has_init.then(|| wire::init(&params));
+    let smart = SmartModule { work, function, params, lanes: Lanes::default() };
+    PlainModule::load(Blueprint::new(&linker, module, what)?, Arc::new(smart))
+}
+
+/// The guest gives what came of its call. What it gave before in the same call counts no more.
+fn copy_records(mut caller: Caller<'_, State>, at: u32, size: u32) -> wasmtime::Result<()> {
+    let (memory, state) = memory(&mut caller)?;
+    let given = piece(memory, at, size).ok_or_else(|| outside(COPY_RECORDS, at, size))?;
+    state.given.clear();
+    state.given.extend_from_slice(given);
+    Ok(())
+}
+
+/// A module's configuration as Fluvio has it: names and texts. What is no text becomes JSON.
+fn params(config: &Value) -> Result<BTreeMap<&str, String>, LoadError> {
+    let wrong = |message: String| LoadError::new("configure", message);
+    let table = match config {
+        Value::Null => return Ok(BTreeMap::new()),
+        Value::Object(table) => table,
+        _ => {
+            return Err(wrong(
+                "the parameters of a SmartModule are a table: write `config = { name = \"text\" }`".into(),
+            ));
+        }
+    };
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let params: BTreeMap<_, _> = table.iter().map(|(name, value)| (name.as_str(), text(value))).collect();
+    let long = params.iter().find(|(name, text)| name.len().max(text.len()) > usize::from(u16::MAX));
+    match long {
+        Some((name, _)) => {
+            Err(wrong(format!("the parameter {name} is longer than 65,535 bytes, which is Fluvio's limit")))
+        }
+        None => Ok(params),
+    }
+}
+
+impl Start for Arc<SmartModule> {
+    fn start(&self, blueprint: &Arc<Blueprint>) -> Result<Box<dyn Transform>, LoadError> {
+        Ok(Box::new(Instance::start(blueprint, self)?))
+    }
+}

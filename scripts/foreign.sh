@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# foreign.sh TARGET_DIR - builds modules with other systems' SDKs, as their authors would, into TARGET_DIR/modules/foreign/KIND.TARGET.
+# Built once for what they are made of: $EDGEMILL_CACHE/foreign/HASH keeps them.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+hash=$(cat rust-toolchain.toml scripts/foreign.sh $(find tests/foreign -type f -not -path '*/target/*' | LC_ALL=C sort) | sha256sum | cut -c1-16)
+cache=${EDGEMILL_CACHE:-.cache}/foreign/$hash
+build() { # KIND TARGET: the examples of tests/foreign/KIND
+  cargo build -q --locked --manifest-path "tests/foreign/$1/Cargo.toml" --release --examples --target "$2" --target-dir "$target/foreign"
+  mkdir -p "$draft/$1.$2"
+  for example in tests/foreign/"$1"/examples/*.rs; do
+    name=$(basename "$example" .rs)
+    cp "$target/foreign/$2/release/examples/$name.wasm" "$draft/$1.$2/"
+  done
+}
+target=$(realpath -m "$1")
+if [[ ! -d $cache ]]; then
+  mkdir -p "$(dirname "$cache")"
+  draft=$(mktemp -d "$(dirname "$cache")/draft.XXXXXX")
+  trap 'rm -rf "$draft"' EXIT
+  build fluvio wasm32-unknown-unknown
+  build fluvio wasm32-wasip1
+  build lines wasm32-wasip1
+  mv -T "$draft" "$cache" 2>/dev/null || [[ -d $cache ]]
+fi
+mkdir -p "$target/modules/foreign"
+cp -r "$cache/." "$target/modules/foreign/"
