@@ -26,7 +26,7 @@ pub(super) async fn resume(
     };
     let pipeline = match pipeline_named(&view, &name) {
         Ok(pipeline) => pipeline,
-        Err(response) => return response,
+        Err(message) => return refuse(StatusCode::NOT_FOUND, &message),
     };
     let resumed = hand_over(pipeline, only.as_ref());
     if resumed.is_empty() {
@@ -81,12 +81,12 @@ fn partition(query: &str) -> Result<Option<Partition>, String> {
     }
 }
 
-/// The pipeline of that name, or the answer that there is none.
-pub(super) fn pipeline_named<'a>(view: &'a View, name: &str) -> Result<&'a PipelineView, Response> {
+/// The pipeline of that name, or what to say where there is none.
+pub(super) fn pipeline_named<'a>(view: &'a View, name: &str) -> Result<&'a PipelineView, String> {
     let found = view.pipelines.iter().find(|pipeline| pipeline.name == name);
     found.ok_or_else(|| {
         let names: Vec<_> = view.pipelines.iter().map(|pipeline| pipeline.name.as_str()).collect();
-        refuse(StatusCode::NOT_FOUND, &format!("no pipeline {name:?} runs here; there is {}", names.join(", ")))
+        format!("no pipeline {name:?} runs here; there is {}", names.join(", "))
     })
 }
 

@@ -41,7 +41,7 @@ pub(super) async fn tap(
     };
     let pipeline = match pipeline_named(&view, &name) {
         Ok(pipeline) => pipeline,
-        Err(response) => return response,
+        Err(message) => return refuse(StatusCode::NOT_FOUND, &message),
     };
     let (tap, lines) = Tap::open(wish);
     if !pipeline.handovers.iter().all(|handover| handover.tap(tap.clone())) {
