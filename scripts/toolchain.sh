@@ -83,4 +83,5 @@ use_cache() {
   use_zig && use_go && use_node || return 1
   export npm_config_cache=$guests_cache/npm npm_config_offline=true npm_config_audit=false npm_config_fund=false
   export PIP_NO_INDEX=1 PIP_FIND_LINKS=$guests_cache/wheels PIP_DISABLE_PIP_VERSION_CHECK=1
+  export CARGO_NET_OFFLINE=true
 }
