@@ -27,6 +27,7 @@ mod scenarios {
     mod late;
     mod load;
     mod million;
+    mod new;
     mod once;
     mod pipeline;
     mod poison;
