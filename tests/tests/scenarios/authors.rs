@@ -144,6 +144,20 @@ fn what_a_module_costs_is_measured() -> Result<()> {
 }
 
 #[test]
+fn a_module_is_tried_within_the_limits_that_are_asked_for() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let module = folder.path().join("m.wasm");
+    // begins with 17 pages of 64 KiB
+    fs::write(&module, keeping("(i32.const 1)")?)?;
+    let module = module.to_str().context("a path")?;
+    let small = program::run(["apply", module, "--memory", "1 MiB"], b"a\n")?;
+    ensure!(small.code == Some(2) && small.err.contains("limits.memory is 1.0 MiB"), "{:?} {}", small.code, small.err);
+    let enough = program::run(["apply", module, "--memory", "2 MiB"], b"a\n")?;
+    ensure!(enough.code == Some(0) && enough.out == b"a\n", "{:?} {}", enough.code, enough.err);
+    Ok(())
+}
+
+#[test]
 fn a_records_way_is_shown_module_by_module() -> Result<()> {
     let broker = Broker::shared();
     let pipeline = Pipeline::new("explain", 2)?;
