@@ -209,8 +209,16 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Price>> {
     Ok(runners.iter().map(Runner::price).collect())
 }
 
-/// A language's line: nanoseconds a record of each work, at batches of 1 and of 1,024, and the ratio of the last to the first language's.
-fn lines(prices: &[Price]) -> Vec<(&str, [Option<f64>; 4], Option<f64>)> {
+/// What a language costs.
+struct Line<'p> {
+    language: &'p str,
+    /// Nanoseconds a record of each work, at batches of 1 and of 1,024.
+    costs: [Option<f64>; 4],
+    /// The last of them to the first language's.
+    to_first: Option<f64>,
+}
+
+fn lines(prices: &[Price]) -> Vec<Line<'_>> {
     let mut languages: Vec<&str> = prices.iter().map(|price| price.language.as_str()).collect();
     languages.dedup();
     let find = |language: &str, work: &str, batch| {
@@ -222,7 +230,7 @@ fn lines(prices: &[Price]) -> Vec<(&str, [Option<f64>; 4], Option<f64>)> {
         let costs = [("keep", 1), ("keep", RECORDS), ("pageviews", 1), ("pageviews", RECORDS)];
         let costs = costs.map(|(work, batch)| find(language, work, batch));
         let to_first = mapping(LANGUAGES[0]).zip(mapping(language)).map(|(first, own)| own / first);
-        (language, costs, to_first)
+        Line { language, costs, to_first }
     };
     languages.into_iter().map(line).collect()
 }
@@ -242,7 +250,7 @@ pub(crate) fn table(prices: &[Price]) -> Result<String> {
         let heads: String = heads.iter().map(|head| format!("{head:>17}")).collect();
         writeln!(table, "{:<15}{heads}   ns a record, by records in a batch", "language")?;
     }
-    for (language, costs, to_first) in lines(prices) {
+    for Line { language, costs, to_first } in lines(prices) {
         let costs: String = costs.map(|cost| format!("{:>17}", shown(cost))).concat();
         writeln!(table, "{language:<15}{costs}{:>17}", report::ratio(to_first))?;
     }
@@ -264,7 +272,7 @@ pub(crate) fn page(prices: &[Price]) -> Result<String> {
          `keep` lets records pass as they are, `pageviews` reads the JSON, makes an `_id` and writes other JSON, by each SDK's usual means ([sources](guests)).\n\n\
          | language | keep, batches of 1 | of 1,024 | pageviews, batches of 1 | of 1,024 | to Rust |\n| --- | --: | --: | --: | --: | --: |"
     )?;
-    for (language, costs, to_first) in lines(prices) {
+    for Line { language, costs, to_first } in lines(prices) {
         let [keep_one, keep, map_one, map] = costs.map(shown);
         writeln!(page, "| {language} | {keep_one} | {keep} | {map_one} | {map} | {} |", report::ratio(to_first))?;
     }
