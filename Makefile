@@ -24,7 +24,7 @@ test: modules guests foreign setup-test kafka ## run every test, scenarios again
 storm: export EDGEMILL_STORM = 1
 storm: test ## run the tests with the scenarios in their long form
 
-bench: modules setup-bench kafka ## compare the host with native loops and peers; ARGS="--short" takes minutes, ARGS="--help" says more
+bench: modules guests setup-bench kafka ## compare the host with native loops and peers; ARGS="--short" takes minutes, ARGS="--help" says more
 	cargo build --profile bench -p edgemill -p edgemill-bench
 	$(target)/release/edgemill-bench $(ARGS)
 

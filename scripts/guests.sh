@@ -13,7 +13,7 @@ for language in "$@"; do
   [ -d guest-sdk/conformance/"$language" ] && parts+=(guest-sdk/conformance/"$language")
   # one SDK is around the other
   [ "$language" = cpp ] && parts+=(guest-sdk/c)
-  hash=$(git ls-files -z --cached --others --exclude-standard -- "${parts[@]}" | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16)
+  hash=$(git ls-files -z --cached --others --exclude-standard -- "${parts[@]}" ':!guest-sdk/*/template/*' | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16)
   kept=$cache/$language-$hash
   if [ ! -d "$kept" ]; then
     echo "building and testing the SDK for $language" >&2

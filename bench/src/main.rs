@@ -10,6 +10,7 @@ mod guest;
 mod http;
 mod input;
 mod lab;
+mod languages;
 mod latency;
 mod machine;
 mod measure;
@@ -45,6 +46,7 @@ fn main() -> Result<()> {
     match &cli.command {
         Some(Command::Native(options)) => native::run(options),
         Some(Command::Guest(options)) => guest::run(options),
+        Some(Command::Languages(options)) => languages::run(options),
         None => bench(&cli.options),
     }
 }
@@ -117,7 +119,9 @@ fn start_broker() -> Result<Broker> {
 fn measure(lab: &Lab<'_>, options: &Options, sides: &[&'static Side], measurements: &mut Measurements) -> Result<()> {
     let parts = options.parts();
     if parts.contains(&Part::Guest) {
-        measurements.guest = guest::measure(&guest::Options::of(if options.short { 20 } else { 60 }), lab.folder)?;
+        let rounds = if options.short { 20 } else { 60 };
+        measurements.guest = guest::measure(&guest::Options::of(rounds), lab.folder)?;
+        measurements.languages = languages::measure(&languages::Options::of(rounds))?;
     }
     if parts.contains(&Part::Compare) {
         let (records, partitions) = (options.records(), options.partitions);

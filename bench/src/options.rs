@@ -7,6 +7,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::guest;
+use crate::languages;
 use crate::native::{self, Job};
 use crate::side::{Family, SIDES, Side};
 
@@ -26,6 +27,8 @@ pub(crate) enum Command {
     Native(native::Options),
     /// Compare guests with native code in this process, without a broker
     Guest(guest::Options),
+    /// Compare the same transform in all languages in this process, without a broker
+    Languages(languages::Options),
 }
 
 /// A part of the benchmark.
@@ -39,7 +42,7 @@ pub(crate) enum Part {
     Latency,
     /// Start to first record
     Start,
-    /// Guests beside native code, without a broker
+    /// Guests beside native code, and the same transform by language, without a broker
     Guest,
     /// Cost per record over records, partitions and modules
     Growth,

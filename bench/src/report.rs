@@ -14,6 +14,7 @@ use crate::goals::{self, Goal};
 use crate::growth::Growth;
 use crate::guest::{self, Cost};
 use crate::http;
+use crate::languages::{self, Price};
 use crate::latency::Latency;
 use crate::machine::Machine;
 use crate::measure::Measured;
@@ -26,6 +27,7 @@ use crate::stats::{median, quantile, spread};
 #[derive(Debug, Default)]
 pub(crate) struct Measurements {
     pub(crate) guest: Vec<Cost>,
+    pub(crate) languages: Vec<Price>,
     pub(crate) samples: Vec<Sample>,
     pub(crate) http: Vec<http::Line>,
     pub(crate) latency: Vec<Latency>,
@@ -42,6 +44,7 @@ pub(crate) struct Report<'a> {
     pub(crate) noise: Vec<Noise>,
     pub(crate) goals: Vec<Goal>,
     pub(crate) guest: &'a [Cost],
+    pub(crate) languages: &'a [Price],
     pub(crate) http: &'a [http::Line],
     pub(crate) latency: &'a [Latency],
     pub(crate) start: Option<Start>,
@@ -86,7 +89,7 @@ impl<'a> Report<'a> {
     /// Reckons everything.
     pub(crate) fn new(measurements: &'a Measurements, machine: Machine, settings: Value) -> Self {
         let lines = lines(&measurements.samples);
-        let Measurements { guest, samples, http, latency, start, growth } = measurements;
+        let Measurements { guest, languages, samples, http, latency, start, growth } = measurements;
         let goals = goals::reckon(measurements, &lines);
         Self {
             machine,
@@ -94,6 +97,7 @@ impl<'a> Report<'a> {
             noise: noise(&lines),
             goals,
             guest,
+            languages,
             lines,
             http,
             latency,
@@ -155,6 +159,7 @@ impl<'a> Report<'a> {
         if !self.guest.is_empty() {
             text.push_str(&guest::table(self.guest)?);
         }
+        text.push_str(&languages::table(self.languages)?);
         text.push_str(&http::table(self.http)?);
         for line in self.latency {
             let (p50, p99, max) = (line.p50, line.p99, line.max);

@@ -10,6 +10,7 @@ use crate::charts;
 use crate::growth::{COPYING, KEEPING, Point};
 use crate::guest::{self, Cost};
 use crate::http;
+use crate::languages;
 use crate::native::Job;
 use crate::report::{Noise, Report, ratio};
 use crate::side::{BAR, name};
@@ -116,6 +117,7 @@ fn other(page: &mut String, report: &Report<'_>) -> Result<()> {
         }
         writeln!(page)?;
     }
+    page.push_str(&languages::page(report.languages)?);
     if !report.http.is_empty() {
         writeln!(
             page,
@@ -259,6 +261,7 @@ mod tests {
         };
         let measurements = Measurements {
             guest: vec![Cost { work: "flatten", way: "core".to_owned(), nanoseconds: 400.0 }],
+            languages: Vec::new(),
             samples: (0..).zip(SIDES).map(sample).collect(),
             http: Vec::new(),
             latency: vec![latency],

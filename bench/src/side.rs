@@ -12,8 +12,8 @@ use serde::{Serialize, Serializer};
 
 use crate::native::{Calls, Code, Job};
 
-pub(crate) use edgemill::{Door, Edgemill, chain, prepare_modules, version};
-pub(crate) use peer::{Family, Peer, set_up};
+pub(crate) use edgemill::{Door, Edgemill, chain, executable, prepare_modules, version};
+pub(crate) use peer::{Family, Peer, cache, set_up};
 
 /// One of those that are compared.
 #[derive(Debug)]

@@ -201,7 +201,9 @@ pub fn free_port() -> u16 {
     panic!("no free port from 10000 to 32000");
 }
 
-fn cache() -> PathBuf {
+/// The folder of what the Makefile gets: servers, and packages of guest languages.
+#[must_use]
+pub fn cache() -> PathBuf {
     std::env::var_os("EDGEMILL_CACHE")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache"), PathBuf::from)
 }

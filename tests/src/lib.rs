@@ -40,7 +40,7 @@ pub mod tls;
 mod topics;
 pub mod wait;
 
-pub use broker::Broker;
+pub use broker::{Broker, cache};
 pub use by_http::ByHttp;
 pub use cluster::Cluster;
 pub use host::{Host, Signal};

@@ -28,6 +28,7 @@ mod scenarios {
     mod late;
     mod load;
     mod million;
+    mod new;
     mod once;
     mod pipeline;
     mod poison;

@@ -106,7 +106,7 @@ impl Edgemill {
 }
 
 /// Finds the program beside this one.
-fn executable() -> Result<PathBuf> {
+pub(crate) fn executable() -> Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name("edgemill");
     ensure!(path.exists(), "no program at {}: run `make bench`, or build it with the same profile", path.display());
     Ok(path)

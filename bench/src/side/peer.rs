@@ -97,7 +97,8 @@ pub(crate) fn peers() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
 }
 
-fn cache() -> Result<PathBuf> {
+/// The folder of what is got from package registries.
+pub(crate) fn cache() -> Result<PathBuf> {
     let path = std::env::var_os("EDGEMILL_CACHE")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache"), PathBuf::from);
     std::path::absolute(&path).with_context(|| format!("finding {}", path.display()))

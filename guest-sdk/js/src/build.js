@@ -1,6 +1,6 @@
 // Builds a transform's source, and all that it imports, into one WebAssembly component.
 
-import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
@@ -33,6 +33,7 @@ export async function build(source, output) {
     await writeFile(sourcePath, made.outputFiles[0].contents);
     const { component } = await componentize({ sourcePath, witPath: contract, worldName: "transform", disableFeatures: WITHOUT });
     // a running host takes what is renamed into its folder, and never half of it
+    await mkdir(dirname(resolve(output)), { recursive: true });
     const unfinished = join(dirname(resolve(output)), `.${process.pid}.wasm.unfinished`);
     await writeFile(unfinished, component);
     await rename(unfinished, output);

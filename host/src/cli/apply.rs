@@ -1,10 +1,9 @@
 //! `edgemill apply`: a chain of modules over records of a file, through the same code as a worker.
 
-use super::arguments::{engine, load as load_module, module_configs, pair};
+use super::arguments::{LimitArguments, engine, load as load_module, module_configs, pair};
 use super::{Done, Failure};
 use crate::chain::apply::Chain;
 use crate::chain::{Plan, PlanStage};
-use crate::config::Limits;
 use crate::policy::{Action, Policy};
 use crate::records::Format;
 use crate::route::Routes;
@@ -16,7 +15,6 @@ use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 mod session;
 
@@ -69,6 +67,9 @@ pub(super) struct Arguments {
     /// How records stand in the input and the output
     #[arg(long, value_name = "FORMAT", default_value = "lines")]
     format: FormatArgument,
+
+    #[command(flatten)]
+    limits: LimitArguments,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -87,9 +88,6 @@ impl From<FormatArgument> for Format {
         }
     }
 }
-
-/// The defaults of the configuration.
-const LIMITS: Limits = Limits { memory: 64 << 20, time: Some(Duration::from_secs(1)) };
 
 /// Runs it.
 pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
@@ -139,7 +137,7 @@ fn load(arguments: &Arguments, names: &[String]) -> Result<(Engine, Arc<Plan>), 
     let policy = Policy::all(Action::Skip);
     let mut stages = Vec::new();
     for ((path, name), config) in arguments.modules.iter().zip(names).zip(&configs) {
-        let module = load_module(&engine, path, name, config, LIMITS)?;
+        let module = load_module(&engine, path, name, config, arguments.limits.limits())?;
         stages.push(PlanStage { module, policy });
     }
     Ok((engine, Arc::new(Plan { number: 1, stages, sink: policy })))

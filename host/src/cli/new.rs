@@ -3,13 +3,17 @@
 use super::{Done, Failure};
 use crate::config::similar;
 use anyhow::Context;
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
 /// All files below `guest-sdk`, by their path there.
 const SDKS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/sdks.rs"));
 
 /// Parts of an SDK that only its own development needs.
-const OWN: [&str; 4] = ["template/", "tests/", "check", ".gitignore"];
+const OWN: [&str; 6] = ["template/", "tests/", "check", ".gitignore", "Makefile", "package-lock.json"];
+
+/// Languages whose SDK is another's, or around another's.
+const BENEATH: [(&str, &str); 2] = [("cpp", "c"), ("ts", "js")];
 
 /// Writes a new transform: source, tests, fixtures, build file, and the SDK, all from the program itself
 ///
@@ -46,8 +50,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
     if folder.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(Failure::usage(format!("{} is there, and not empty", folder.display())));
     }
+    let places = places(name);
     for (path, bytes) in files(lang) {
-        write(&folder.join(path), bytes, name)?;
+        write(&folder.join(path), bytes, &places)?;
     }
     println!("wrote {} with the SDK for {lang}: its README has the command that builds it", folder.display());
     Ok(Done::Well)
@@ -73,7 +78,9 @@ fn files(lang: &str) -> Vec<(PathBuf, &'static [u8])> {
     };
     let mut files: Vec<(PathBuf, &[u8])> =
         below(format!("{lang}/template/")).map(|(path, bytes)| (PathBuf::from(path), bytes)).collect();
-    let sdk = below(format!("{lang}/")).filter(|(path, _)| !OWN.iter().any(|own| path.starts_with(own)));
+    let beneath = BENEATH.iter().find(|(language, _)| *language == lang).map(|(_, beneath)| *beneath);
+    let sdk = [Some(lang), beneath].into_iter().flatten().flat_map(|language| below(format!("{language}/")));
+    let sdk = sdk.filter(|(path, _)| !OWN.iter().any(|own| path.starts_with(own)));
     let wit = below("wit/".to_owned()).map(|(path, bytes)| (Path::new("wit").join(path), bytes));
     for (path, bytes) in sdk.map(|(path, bytes)| (Path::new("sdk").join(path), bytes)).chain(wit) {
         if files.iter().all(|(there, _)| *there != path) {
@@ -83,12 +90,28 @@ fn files(lang: &str) -> Vec<(PathBuf, &'static [u8])> {
     files
 }
 
-/// Writes a file, with the transform's name where the template has a place for it.
-fn write(path: &Path, bytes: &[u8], name: &str) -> Result<(), Failure> {
+/// What stands where a template has a place for it.
+fn places(name: &str) -> [(&'static str, String); 3] {
+    let ident = name.replace('-', "_");
+    let fingerprint =
+        format!("0x{:08x}{:08x}", crc32(ident.as_bytes()), RandomState::new().hash_one(name) as u32 >> 1 | 1);
+    [("{{name}}", name.to_owned()), ("{{ident}}", ident), ("{{fingerprint}}", fingerprint)]
+}
+
+/// The checksum of a package's name that Zig wants in the upper half of the package's fingerprint; the lower half is random, and
+/// neither 0 nor all ones.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0_u32, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ (0xedb8_8320 & (sum & 1).wrapping_neg()))
+    })
+}
+
+/// Writes a file of a template.
+fn write(path: &Path, bytes: &[u8], places: &[(&str, String)]) -> Result<(), Failure> {
     let parent = path.parent().unwrap_or(path);
     std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
     let bytes = match std::str::from_utf8(bytes) {
-        Ok(text) => text.replace("{{name}}", name).replace("{{ident}}", &name.replace('-', "_")).into_bytes(),
+        Ok(text) => places.iter().fold(text.to_owned(), |text, (place, is)| text.replace(place, is)).into_bytes(),
         Err(_) => bytes.to_vec(),
     };
     std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
@@ -101,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_template_has_what_a_transform_needs() {
-        assert!(languages().contains(&"rust") && languages().contains(&"c"), "{:?}", languages());
+        assert_eq!(languages(), ["assemblyscript", "c", "cpp", "js", "python", "rust", "ts", "zig"]);
         for language in languages() {
             let files: Vec<String> = files(language).iter().map(|(path, _)| path.display().to_string()).collect();
             for part in ["README.md", "fixtures/hello.json", "sdk/", "wit/"] {
@@ -109,6 +132,12 @@ mod tests {
             }
             assert!(!files.iter().any(|path| path.contains("template")), "{files:?}");
         }
+    }
+
+    #[test]
+    fn a_zig_package_has_the_checksum_of_its_name() {
+        let [.., (_, fingerprint)] = places("very-loud");
+        assert!(fingerprint.starts_with("0x3ace296b") && fingerprint.len() == 18, "{fingerprint}");
     }
 
     #[test]

@@ -30,6 +30,7 @@ def build(source: Path, output: Path) -> int:
     if not name.isidentifier():
         raise BuildError(f"{source.name} cannot be imported: its name must be a Python word")
     tool = _tool()
+    output.parent.mkdir(parents=True, exist_ok=True)
     unfinished = output.with_name(f".{output.name}.{os.getpid()}")
     with tempfile.TemporaryDirectory(prefix="edgemill-guest-") as folder:
         # the package stands alone there, so that nothing else of its environment gets into the module
