@@ -23,7 +23,7 @@ use crate::report;
 use crate::side::{cache, executable};
 
 /// Those that have a transform in `bench/guests`; ratios are to the first.
-const LANGUAGES: [&str; 7] = ["rust", "c", "cpp", "zig", "assemblyscript", "js", "python"];
+const LANGUAGES: [&str; 8] = ["rust", "c", "cpp", "zig", "go", "assemblyscript", "js", "python"];
 
 /// Records of the larger batches, and calls of one record that are timed together.
 const RECORDS: usize = 1024;

@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_template_has_what_a_transform_needs() {
-        assert_eq!(languages(), ["assemblyscript", "c", "cpp", "js", "python", "rust", "ts", "zig"]);
+        assert_eq!(languages(), ["assemblyscript", "c", "cpp", "go", "js", "python", "rust", "ts", "zig"]);
         for language in languages() {
             let files: Vec<String> = files(language).iter().map(|(path, _)| path.display().to_string()).collect();
             for part in ["README.md", "fixtures/hello.json", "sdk/", "wit/"] {

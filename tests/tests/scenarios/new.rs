@@ -54,7 +54,7 @@ fn made(folder: &Path, state: &Path, language: &str) -> Result<Vec<u8>> {
 fn a_new_transform_in_any_language_builds_tests_and_runs_as_its_readme_says() -> Result<()> {
     let told = program::run(["new", "loud"], b"")?.err;
     let languages: Vec<&str> = told.trim().rsplit("one of ").next().unwrap_or_default().split(", ").collect();
-    for language in ["rust", "c", "cpp", "zig", "assemblyscript", "js", "ts", "python"] {
+    for language in ["rust", "c", "cpp", "zig", "go", "assemblyscript", "js", "ts", "python"] {
         ensure!(languages.contains(&language), "no template for {language}: {told}");
     }
     let pipeline = Pipeline::new("new", 1)?;
