@@ -89,6 +89,7 @@ impl Data {
             keys: Column::Each(self.keys[range.clone()].iter().map(|key| Some(key.as_slice())).collect()),
             values: Column::Each(self.values[range].iter().map(|value| Some(value.as_slice())).collect()),
             headers: Headers::default(),
+            siblings_before: 0,
         }
     }
 }
