@@ -38,7 +38,7 @@ impl Instance {
     }
 
     fn guest(&mut self, batch: &Batch<'_>) -> Result<Kept, Fault> {
-        if let Some(kept) = self.redpanda.shelf.take(batch.topic, batch.partition, batch.offsets[0]) {
+        if let Some(kept) = self.redpanda.shelf.take(batch.topic, batch.partition, batch.place(0)) {
             return Ok(kept);
         }
         // a spare was told the topic that the pipeline names first
@@ -62,7 +62,7 @@ impl Instance {
         let work = kept.guest.transform(work)?;
         (*outputs, self.records) = (work.outputs, work.records);
         lifted::check(outputs, batch, limit).map_err(breach)?;
-        self.redpanda.shelf.put(kept, batch.offsets[batch.len() - 1]);
+        self.redpanda.shelf.put(kept, batch.place(batch.len() - 1));
         Ok(())
     }
 }

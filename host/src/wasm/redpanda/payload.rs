@@ -179,6 +179,7 @@ mod tests {
             keys: Column::Each(keys.into()),
             values: Column::Each(values.into()),
             headers,
+            siblings_before: 0,
         };
         let mut records = Records::default();
         records.fill(&batch);

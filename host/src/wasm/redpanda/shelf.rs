@@ -23,8 +23,8 @@ pub(super) struct Kept {
     pub(super) guest: Guest,
     topic: String,
     partition: i32,
-    /// The last offset that it was given.
-    last: i64,
+    /// The place of the last record that it was given.
+    last: (i64, u32),
     /// The worker that used it, for the account of memory.
     owner: ThreadId,
     put: u64,
@@ -34,26 +34,26 @@ impl Kept {
     /// For a partition, of which it has seen nothing.
     pub(super) fn new(guest: Guest, topic: &str, partition: i32) -> Self {
         let owner = std::thread::current().id();
-        Self { guest, topic: topic.to_owned(), partition, last: i64::MIN, owner, put: 0 }
+        Self { guest, topic: topic.to_owned(), partition, last: (i64::MIN, 0), owner, put: 0 }
     }
 }
 
 impl Shelf {
-    /// Takes the guest of a partition that is to have the record at `offset` next. Where it has had that one already, the
+    /// Takes the guest of a partition that is to have the record at `place` next. Where it has had that one already, the
     /// partition is read again, after a delivery that failed: what it kept of those records must not count twice, so it ends.
     // Promise: commit
-    pub(super) fn take(&self, topic: &str, partition: i32, offset: i64) -> Option<Kept> {
+    pub(super) fn take(&self, topic: &str, partition: i32, place: (i64, u32)) -> Option<Kept> {
         let mut guests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_it = |kept: &Kept| kept.partition == partition && kept.topic == topic;
         let found = guests.kept.iter().position(is_it)?;
         let kept = guests.kept.swap_remove(found);
         drop(guests);
-        (kept.last < offset).then_some(kept)
+        (kept.last < place).then_some(kept)
     }
 
     /// Puts a guest back that has come to `last`.
     // Promise: bounds
-    pub(super) fn put(&self, mut kept: Kept, last: i64) {
+    pub(super) fn put(&self, mut kept: Kept, last: (i64, u32)) {
         let mut guests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         guests.puts += 1;
         (kept.last, kept.put, kept.owner) = (last, guests.puts, std::thread::current().id());
