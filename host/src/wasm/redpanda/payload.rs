@@ -221,7 +221,7 @@ mod tests {
             values: Column::Each(header_values[..].into()),
         };
         let records = records(&keys, &values, headers);
-        assert_eq!((records.len(), records.largest()), (3, 9));
+        assert_eq!((records.len(), records.largest()), (3, 10));
         assert_eq!(records.get(0).unwrap().payload, b"\x01\x0avalue\x00");
         assert_eq!(records.get(1).unwrap().payload, b"\x00\x01\x04\x02a\x01\x00\x00");
         let mut outputs = Outputs { origins: vec![0, 1, 2], timestamps: vec![0; 3], ..Outputs::default() };
