@@ -262,3 +262,26 @@ impl<'a> Batch<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_says_where_in_what_came_of_a_record_it_begins() {
+        let nulls = || Column::Each(vec![None; 6].into());
+        let batch = Batch {
+            offsets: Cow::Borrowed(&[4, 5, 5, 5, 5, 6]),
+            timestamps: vec![0; 6].into(),
+            keys: nulls(),
+            values: nulls(),
+            ..Batch::default()
+        };
+        let begins = |batch: &Batch<'_>| {
+            (0..batch.len()).map(|at| batch.slice(at..batch.len()).siblings_before).collect::<Vec<_>>()
+        };
+        assert_eq!(begins(&batch), [0, 0, 1, 2, 3, 0]);
+        assert_eq!(begins(&batch.slice(2..6)), [1, 2, 3, 0], "a part of a part");
+        assert_eq!(batch.slice(6..6).siblings_before, 0);
+    }
+}

@@ -83,17 +83,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
     let limits = arguments.limits.limits();
     let mut lines = Vec::new();
     let mut failed = 0;
+    let mut starts = Duration::MAX;
     for batch in BATCHES {
         let parts = if batch == 1 { &ones } else { &records };
         for limits in [limits, Limits { time: None, ..limits }] {
-            let mut chain = start(&engine, arguments, &name, &config, limits)?;
+            let (mut chain, took) = start(&engine, arguments, &name, &config, limits)?;
+            starts = starts.min(took);
             let figures = measure(&mut chain, parts, Duration::from_secs(arguments.seconds.max(1)))?;
             failed += figures.failed;
             lines.push((batch, limits.time.is_some(), figures));
         }
     }
     let size = bytes as f64 / count as f64;
-    tell(arguments, size, &lines)?;
+    tell(arguments, size, starts, &lines)?;
     Ok(if failed > 0 { Done::WithRejects } else { Done::Well })
 }
 
@@ -155,11 +157,20 @@ fn ones(records: &[Gathered]) -> Vec<Gathered> {
     ones
 }
 
-fn start(engine: &Engine, arguments: &Arguments, name: &str, config: &Value, limits: Limits) -> Result<Chain, Failure> {
+/// A chain of the module alone, and what an instance of it takes to start once the module is compiled.
+fn start(
+    engine: &Engine,
+    arguments: &Arguments,
+    name: &str,
+    config: &Value,
+    limits: Limits,
+) -> Result<(Chain, Duration), Failure> {
     let path = arguments.module.display();
-    let module = load(engine, &arguments.module, name, config, limits)?;
-    Chain::start(plan_of(module, Policy::all(Action::Skip)), Arc::new(Routes::default()))
-        .map_err(|error| Failure::usage(format!("the module {path} does not start: {error}")))
+    let plan = plan_of(load(engine, &arguments.module, name, config, limits)?, Policy::all(Action::Skip));
+    let began = Instant::now();
+    let chain = Chain::start(plan, Arc::new(Routes::default()))
+        .map_err(|error| Failure::usage(format!("the module {path} does not start: {error}")))?;
+    Ok((chain, began.elapsed()))
 }
 
 /// Offsets that go on from pass to pass, as in a topic: what a module keeps for a partition ends when it is read again.
@@ -204,7 +215,7 @@ fn pass(chain: &mut Chain, batches: &[Gathered], offsets: &mut Offsets, figures:
     Ok(())
 }
 
-fn tell(arguments: &Arguments, size: f64, lines: &[(usize, bool, Figures)]) -> Result<(), Failure> {
+fn tell(arguments: &Arguments, size: f64, starts: Duration, lines: &[(usize, bool, Figures)]) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let growth =
         |figures: &Figures| figures.memory.1.saturating_sub(figures.memory.0) as f64 * 1e6 / figures.records as f64;
@@ -225,10 +236,15 @@ fn tell(arguments: &Arguments, size: f64, lines: &[(usize, bool, Figures)]) -> R
                 })
             })
             .collect();
-        writeln!(out, "{:#}", json!({ "bytes_a_record": size, "measured": lines }))?;
+        writeln!(
+            out,
+            "{:#}",
+            json!({ "bytes_a_record": size, "start_microseconds": starts.as_micros() as u64, "measured": lines })
+        )?;
         return Ok(());
     }
-    writeln!(out, "{}, records of {size:.0} bytes", arguments.module.display())?;
+    let starts = starts.as_secs_f64() * 1e3;
+    writeln!(out, "{}, records of {size:.0} bytes; an instance starts in {starts:.2} ms", arguments.module.display())?;
     writeln!(out, "batch  limits     records/s  ns a record  outputs a record  memory  growth by a million")?;
     for (batch, limited, figures) in lines {
         let limits = if *limited { "on" } else { "off" };

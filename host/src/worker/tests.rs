@@ -69,8 +69,7 @@ impl Messages for FakeMessages {
             timestamps: vec![-1; self.0.len()].into(),
             keys: Column::Each(vec![None; self.0.len()].into()),
             values: Column::Each(self.0.iter().map(|record| Some(record.1.as_slice())).collect()),
-            headers: Default::default(),
-            siblings_before: 0,
+            ..Batch::default()
         }
     }
 }

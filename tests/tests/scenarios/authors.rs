@@ -133,7 +133,7 @@ fn what_a_module_costs_is_measured() -> Result<()> {
     let ended = measure(&input)?;
     ensure!(ended.code == Some(0), "{}", ended.err);
     let figures: serde_json::Value = serde_json::from_slice(&ended.out)?;
-    ensure!(figures["bytes_a_record"] == 10.0, "{figures}");
+    ensure!(figures["bytes_a_record"] == 10.0 && figures["start_microseconds"].is_u64(), "{figures}");
     let lines = figures["measured"].as_array().context("lines")?;
     // of each batch the first is dropped: all of those of one record
     let outputs: Vec<f64> = lines.iter().filter_map(|line| line["outputs_a_record"].as_f64()).collect();

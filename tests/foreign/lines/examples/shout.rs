@@ -20,7 +20,7 @@ fn main() -> std::io::Result<()> {
                 }
             }
             "flood" => loop {
-                writeln!(out, "{line}")?;
+                out.write_all(&[b'x'; 4096])?;
             },
             "murmur" => loop {
                 eprintln!("for the log");
