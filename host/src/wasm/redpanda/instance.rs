@@ -49,6 +49,7 @@ impl Instance {
         Ok(Kept::new(guest, batch.topic, batch.partition))
     }
 
+    // Promise: one
     fn apply(&mut self, batch: &Batch<'_>, outputs: &mut Outputs) -> Result<(), Fault> {
         let mut kept = self.guest(batch)?;
         let limit = self.blueprint.limits.memory;
@@ -58,7 +59,7 @@ impl Instance {
         let call = Call::Batch(batch.len());
         let budget = Budget::new(limit, batch.len());
         let work = Work { call, records, given: 0, outputs: mem::take(outputs), budget };
-        // Promise: one (a guest that ended leaves nothing of what it wrote)
+        // a guest that ended leaves nothing of what it wrote
         let work = kept.guest.transform(work)?;
         (*outputs, self.records) = (work.outputs, work.records);
         lifted::check(outputs, batch, limit).map_err(breach)?;
