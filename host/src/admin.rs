@@ -1,4 +1,5 @@
-//! The admin port: metrics for Prometheus, health, readiness, the status as JSON, and a way to resume what waits.
+//! The admin port: metrics for Prometheus, health, readiness, the status as JSON, a way to resume what waits, and one to see
+//! records on their way.
 
 use crate::modules::plans::Plans;
 use crate::sink::late::LateErrors;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 mod resume;
+mod tap;
 
 /// How often the recorder's histograms are tidied, as the exporter wants it.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -69,9 +71,10 @@ pub async fn serve(listen: SocketAddr, view: Arc<View>) -> Result<SocketAddr, St
         .route("/readyz", get(readiness))
         .route("/status", get(status))
         .route("/pipelines/{name}/resume", post(resume::resume))
+        .route("/pipelines/{name}/tap", post(tap::tap))
         .with_state(view);
     tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, routes).await {
+        if let Err(error) = axum::serve(listener, routes.into_make_service_with_connect_info::<SocketAddr>()).await {
             tracing::error!(error = %error, "the admin port ended");
         }
     });

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
+mod admin;
 mod apply;
 mod arguments;
 mod bench_module;
@@ -30,6 +31,7 @@ mod reset;
 mod resume;
 mod rows;
 mod run;
+mod tap;
 mod test;
 
 const AFTER: &str = "\
@@ -66,6 +68,7 @@ enum Command {
     BenchModule(bench_module::Arguments),
     Conformance(conformance::Arguments),
     Explain(explain::Arguments),
+    Tap(tap::Arguments),
     Inspect(inspect::Arguments),
     Generate(generate::Arguments),
     Reset(reset::Arguments),
@@ -183,6 +186,7 @@ pub fn main() -> ExitCode {
         Command::BenchModule(arguments) => bench_module::run(&arguments),
         Command::Conformance(arguments) => conformance::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Tap(arguments) => tap::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Reset(arguments) => reset::run(&arguments),

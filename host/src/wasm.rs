@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use ticker::Ticker;
 
+mod backtrace;
 mod cache;
 mod compile;
 mod component;

@@ -35,6 +35,7 @@ mod stamp;
 pub mod status;
 mod steps;
 mod submit;
+pub mod tap;
 
 /// How long the worker sleeps at the most when nothing happens: due commits and the status wait no longer than this.
 const NAP: Duration = Duration::from_millis(100);

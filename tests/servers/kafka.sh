@@ -36,6 +36,8 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
+# tests choose timestamps of long ago
+log.retention.ms=-1
 num.network.threads=2
 num.io.threads=4
 log.cleaner.dedupe.buffer.size=20971520

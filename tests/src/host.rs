@@ -279,6 +279,14 @@ impl Host {
         http::post(&self.admin, path, headers)
     }
 
+    /// Sends a POST with a body to the admin address.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn send(&self, path: &str, headers: &str, body: &str) -> Result<Answer> {
+        http::send(&self.admin, path, headers, body)
+    }
+
     /// Gives `/status`.
     ///
     /// # Errors

@@ -41,6 +41,8 @@ mod scenarios {
     mod stalled;
     mod start;
     mod swap;
+    mod tap;
     mod tls;
+    mod trap_lines;
     mod words;
 }

@@ -88,6 +88,7 @@ const ALL_BELOW_CLI: &[&str] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("anyhow", &["cli", "main"]),
     ("axum", &["admin"]),
+    ("futures_core", &["admin"]),
     ("clap", &["cli"]),
     ("getrandom", &["wasm"]),
     ("indicatif", &["cli"]),

@@ -24,10 +24,9 @@ pub(super) async fn resume(
         Ok(only) => only,
         Err(message) => return refuse(StatusCode::BAD_REQUEST, &message),
     };
-    let Some(pipeline) = view.pipelines.iter().find(|pipeline| pipeline.name == name) else {
-        let names: Vec<_> = view.pipelines.iter().map(|pipeline| pipeline.name.as_str()).collect();
-        let message = format!("no pipeline {name:?} runs here; there is {}", names.join(", "));
-        return refuse(StatusCode::NOT_FOUND, &message);
+    let pipeline = match pipeline_named(&view, &name) {
+        Ok(pipeline) => pipeline,
+        Err(message) => return refuse(StatusCode::NOT_FOUND, &message),
     };
     let resumed = hand_over(pipeline, only.as_ref());
     if resumed.is_empty() {
@@ -82,7 +81,16 @@ fn partition(query: &str) -> Result<Option<Partition>, String> {
     }
 }
 
-fn refuse(status: StatusCode, message: &str) -> Response {
+/// The pipeline of that name, or what to say where there is none.
+pub(super) fn pipeline_named<'a>(view: &'a View, name: &str) -> Result<&'a PipelineView, String> {
+    let found = view.pipelines.iter().find(|pipeline| pipeline.name == name);
+    found.ok_or_else(|| {
+        let names: Vec<_> = view.pipelines.iter().map(|pipeline| pipeline.name.as_str()).collect();
+        format!("no pipeline {name:?} runs here; there is {}", names.join(", "))
+    })
+}
+
+pub(super) fn refuse(status: StatusCode, message: &str) -> Response {
     (status, Json(json!({ "error": message }))).into_response()
 }
 

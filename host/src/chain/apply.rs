@@ -10,7 +10,7 @@ use crate::route::{Route, Routes};
 use std::sync::Arc;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Why a batch was not brought to its end. Nothing of it may be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +33,8 @@ pub struct Applied<'a> {
     pub routes: Vec<Route>,
     /// The records that failed, ascending, each once.
     pub failures: Vec<Failure>,
+    /// What each module made of what the one before it had made, in order.
+    pub steps: Vec<&'a Outputs>,
 }
 
 /// The live instances of one plan, owned by one worker.
@@ -89,13 +91,15 @@ impl Chain {
     ) -> Result<Applied<'a>, ApplyError> {
         let mut trace = Trace { origins: None, routes: Vec::new(), failures: Vec::new() };
         let mut rows: Batch<'a> = batch.slice(0..batch.len());
+        let mut steps = Vec::with_capacity(self.stages.len());
         for (position, stage) in self.stages.iter_mut().enumerate() {
             let fallen = stage.run(&rows, go_on)?;
             let outputs: &'a Outputs = &stage.outputs;
             trace.pass(position, outputs, fallen, rows.len(), &self.routes);
             rows = outputs.view(rows);
+            steps.push(outputs);
         }
-        Ok(trace.end(rows, batch.len()))
+        Ok(trace.end(rows, batch.len(), steps))
     }
 }
 
@@ -162,10 +166,10 @@ impl Trace {
 
     /// Withholds every row of a failed record: a record gives all of its rows, or its dead letter.
     // Promise: one
-    fn end<'a>(mut self, rows: Batch<'a>, inputs: usize) -> Applied<'a> {
+    fn end<'a>(mut self, rows: Batch<'a>, inputs: usize, steps: Vec<&'a Outputs>) -> Applied<'a> {
         let origins = self.origins.unwrap_or_else(|| (0..rows.len() as u32).collect());
         if self.failures.is_empty() {
-            return Applied { rows, origins, routes: self.routes, failures: self.failures };
+            return Applied { rows, origins, routes: self.routes, failures: self.failures, steps };
         }
         self.failures.sort_by_key(|failure| failure.origin);
         self.failures.dedup_by_key(|failure| failure.origin);
@@ -179,6 +183,6 @@ impl Trace {
             false => good.iter().map(|&row| self.routes[row as usize]).collect(),
         };
         let origins = good.iter().map(|&row| origins[row as usize]).collect();
-        Applied { rows: rows.pick(&good), origins, routes, failures: self.failures }
+        Applied { rows: rows.pick(&good), origins, routes, failures: self.failures, steps }
     }
 }

@@ -2,9 +2,7 @@
 
 use super::arguments::{ConfigFile, engine, load, pipeline, plan_of};
 use super::fixtures::logs;
-use super::places::time_text;
-use super::pretty::{shown, value};
-use super::rows::each_row;
+use super::rows::{describe, describe_row, each_row, outcome};
 use super::{Done, Failure};
 use crate::batch::Batch;
 use crate::chain::apply::Chain;
@@ -72,7 +70,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
     // writing to a string cannot fail
     let Place { partition, offset } = &arguments.place;
     let _ = writeln!(text, "record {}/{}/{offset}", one_line(&partition.topic), partition.number);
-    describe(&record.batch(), &mut text);
+    describe(&record.batch(), None, &mut text);
     let failed = follow(&config, pipeline, record, &mut text)?;
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(if failed { Done::WithRejects } else { Done::Well })
@@ -184,44 +182,6 @@ fn start(config: &Config, engine: &Engine, stage: &Stage, routes: &Arc<Routes>) 
     let module = load(engine, &path, &stage.module, &stage.config, stage.limits)?;
     let refused = |error| Failure::usage(format!("the module {} does not load: {error}", path.display()));
     Chain::start(plan_of(module, stage.policy), routes.clone()).map_err(refused)
-}
-
-fn outcome(rows: usize, failures: usize) -> String {
-    match (rows, failures) {
-        (_, 1..) => "the record fails".to_owned(),
-        (0, _) => "nothing: it is dropped".to_owned(),
-        (1, _) => "1 output".to_owned(),
-        (rows, _) => format!("{rows} outputs"),
-    }
-}
-
-fn describe(batch: &Batch<'_>, text: &mut String) {
-    let (names, values) = (batch.headers.names.each(), batch.headers.values.each());
-    let headers: Vec<_> = names.iter().copied().zip(values.iter().copied()).collect();
-    let (keys, values) = (batch.keys.each(), batch.values.each());
-    let timestamp = batch.timestamps[0];
-    let row =
-        Row { key: keys[0], value: values[0], headers: &headers, timestamp, origin: None, from: None, topic: None };
-    describe_row(&row, text);
-}
-
-fn describe_row(row: &Row<'_>, text: &mut String) {
-    let mut field = |name: &str, value: &str| {
-        let value = value.replace('\n', "\n            ");
-        let _ = writeln!(text, "  {name:<9} {value}");
-    };
-    field("key", &shown(row.key));
-    field("time", &time_text(row.timestamp));
-    for (name, value) in row.headers {
-        field(
-            "header",
-            &format!("{}: {}", one_line(&String::from_utf8_lossy(name.unwrap_or_default())), shown(*value)),
-        );
-    }
-    if let Some(topic) = row.topic {
-        field("route", &one_line(topic));
-    }
-    field("value", &value(row.value));
 }
 
 #[cfg(test)]

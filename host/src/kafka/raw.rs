@@ -268,6 +268,16 @@ impl Handle {
     }
 }
 
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // A transactional producer is never destroyed with requests on their way: librdkafka 2.12 frees the text of its last
+        // error (`rd_kafka_txns_term`) before its threads have ended, and one that hears of being fenced frees it again.
+        let all = rd::RD_KAFKA_PURGE_F_QUEUE | rd::RD_KAFKA_PURGE_F_INFLIGHT;
+        // SAFETY: the client is alive until its field is dropped; a consumer has nothing to purge, and says so
+        unsafe { rd::rd_kafka_purge(self.rk(), all) };
+    }
+}
+
 /// Rung by librdkafka's threads when a queue has something.
 pub(super) struct Bell {
     rung: AtomicBool,

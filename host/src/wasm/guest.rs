@@ -1,5 +1,6 @@
 //! What the host knows of a live guest at either door, and how a call that went wrong becomes a fault.
 
+use super::backtrace;
 use super::journal::{Journal, Level, line};
 use super::limits::{Call, Limiter, Time, bytes, ticks};
 use crate::chain::Fault;
@@ -8,13 +9,7 @@ use crate::policy::Class;
 use rustix::time::{ClockId, clock_gettime};
 use std::fmt::Write;
 use std::time::Duration;
-use wasmtime::{Error, FrameInfo, Trap, UpdateDeadline, WasmBacktrace};
-
-/// Frames of a guest's backtrace that a fault's message names.
-const FRAMES: usize = 8;
-
-/// Bytes of a backtrace: brokers bound a record's size.
-const LONGEST_BACKTRACE: usize = 4096;
+use wasmtime::{Error, Trap, UpdateDeadline, WasmBacktrace};
 
 /// What the host knows of a live guest.
 pub(super) struct Guest {
@@ -88,7 +83,10 @@ impl Guest {
                 Call::Batch(0 | 1) => format!("took longer than {allowed:?}"),
                 Call::Batch(records) => format!("a call with {records} records took longer than {allowed:?}"),
             };
-            return Fault { backtrace: error.downcast_ref().and_then(frames), ..Fault::new(Class::Timeout, message) };
+            return Fault {
+                backtrace: error.downcast_ref().and_then(backtrace::all),
+                ..Fault::new(Class::Timeout, message)
+            };
         }
         if let Some(breach) = error.downcast_ref::<Breach>() {
             return Fault::new(Class::Output, breach.0.clone());
@@ -103,9 +101,9 @@ impl Guest {
             let _ = write!(message, ": {last}");
         }
         if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
-            describe(backtrace, &mut message);
+            backtrace::describe(backtrace, &mut message);
         }
-        let backtrace = error.downcast_ref().and_then(frames);
+        let backtrace = error.downcast_ref().and_then(backtrace::all);
         if let Some(refusal) = self.limiter.refusal() {
             return Fault { backtrace, ..Fault::new(Class::Memory, format!("{refusal}; then {message}")) };
         }
@@ -156,43 +154,4 @@ fn words(trap: Trap) -> &'static str {
         Trap::UnreachableCodeReached => "trap: unreachable code was reached, as a panic or an abort does",
         _ => "trap",
     }
-}
-
-/// Appends the frames that have names, a recursion's only once. Most modules are stripped: then there are none.
-fn describe(backtrace: &WasmBacktrace, message: &mut String) {
-    let mut names: Vec<&str> = backtrace.frames().iter().filter_map(|frame| frame.func_name()).collect();
-    names.dedup();
-    for (index, name) in names.iter().take(FRAMES).enumerate() {
-        let separator = if index == 0 { "; in" } else { " <" };
-        let _ = write!(message, "{separator} {:#}", rustc_demangle::demangle(name));
-    }
-}
-
-/// All frames, innermost first, a line each: the function, and where in its module; of a recursion one, and how many more.
-/// None where no frame has a name.
-fn frames(backtrace: &WasmBacktrace) -> Option<String> {
-    let frames = backtrace.frames();
-    frames.iter().find(|frame| frame.func_name().is_some())?;
-    let line = |frame: &FrameInfo| {
-        let function = match frame.func_name() {
-            Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
-            None => format!("function {}", frame.func_index()),
-        };
-        frame.module_offset().map_or(function.clone(), |offset| format!("{function} at {offset:#x}"))
-    };
-    let mut text = String::new();
-    let (mut last, mut more) = (String::new(), 0);
-    for line in frames.iter().map(line).chain([String::new()]) {
-        if line == last {
-            more += 1;
-            continue;
-        }
-        let times = if more > 0 { format!(" ({more} more)") } else { String::new() };
-        if text.len() + last.len() + times.len() >= LONGEST_BACKTRACE {
-            break;
-        }
-        let _ = writeln!(text, "{last}{times}");
-        (last, more) = (line, 0);
-    }
-    Some(text.trim().to_owned())
 }

@@ -40,8 +40,8 @@ pub(super) fn engine(checks: Checks) -> wasmtime::Result<Engine> {
 fn config(checks: Checks) -> Config {
     let mut config = Config::new();
     config.epoch_interruption(checks == Checks::Time);
-    // names in backtraces come from the name section; line numbers would cost 12 ms at a module's first trap
-    config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
+    // lines of the source where a module has them, which is read at its first trap only
+    config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
     config.wasm_backtrace_max_frames(FRAMES);
     config
 }

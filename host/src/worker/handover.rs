@@ -1,10 +1,11 @@
 //! Hands a worker its next chain, ready to run, and asks it to resume or to end.
 
+use super::tap::{Tap, Taps};
 use crate::chain::apply::Chain;
 use crate::record::Partition;
 use crate::wake::Wake;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// What others tell a worker. The worker looks between batches.
 pub struct Handover {
@@ -14,6 +15,7 @@ pub struct Handover {
     /// Partitions to resume; `None` for all. Each stands there once.
     resumed: Mutex<Vec<Option<Partition>>>,
     resuming: AtomicBool,
+    pub(super) taps: Taps,
     wake: Wake,
 }
 
@@ -26,6 +28,7 @@ impl Handover {
             ending: AtomicBool::new(false),
             resumed: Mutex::new(Vec::new()),
             resuming: AtomicBool::new(false),
+            taps: Taps::default(),
             wake,
         }
     }
@@ -63,6 +66,11 @@ impl Handover {
             return None;
         }
         Some(std::mem::take(&mut *self.resumed.lock().unwrap_or_else(std::sync::PoisonError::into_inner)))
+    }
+
+    /// Asks the worker to show records; false: it shows them to too many already.
+    pub fn tap(&self, tap: Arc<Tap>) -> bool {
+        self.taps.add(tap)
     }
 
     /// Asks the worker to drain and end.

@@ -171,6 +171,7 @@ impl Worker {
             Err(error @ ApplyError::Start(_)) => return Err(WorkerError::Anew(error.to_string())),
         };
         self.hands.metrics.batch_seconds.record(started.elapsed());
+        self.handover.taps.show(&taken.batch, &applied, &plan);
         let handed = self.hands.submit(&plan, lane, taken, applied)?;
         let restarts = self.chain.restarts();
         self.hands.metrics.restarts.increment(restarts - self.hands.counts.restarts);

@@ -75,7 +75,8 @@ impl Worker {
     fn pass_refused(&mut self, lane: Lane, one: &Taken<'_>, failure: Failure) -> Result<Passed, WorkerError> {
         let plan = self.chain.plan().clone();
         let rows = one.batch.slice(0..0);
-        let applied = Applied { rows, origins: Vec::new(), routes: Vec::new(), failures: vec![failure] };
+        let applied =
+            Applied { rows, origins: Vec::new(), routes: Vec::new(), failures: vec![failure], steps: Vec::new() };
         Ok(self.hands.submit(&plan, lane, one, applied)?.into())
     }
 

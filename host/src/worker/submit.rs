@@ -136,7 +136,7 @@ impl Hands {
         taken: &Taken<'_>,
         applied: Applied<'_>,
     ) -> Result<Handed, WorkerError> {
-        let Applied { rows, origins, routes, mut failures } = applied;
+        let Applied { rows, origins, routes, mut failures, .. } = applied;
         // before anything is done with them: a batch that trips the breaker costs nothing
         if taken.again == 0 && self.note(taken.offsets.len(), &failures) {
             return Ok(Handed::Tripped);

@@ -68,14 +68,14 @@ impl Module for FakeModule {
     }
 }
 
-fn chain(stages: usize) -> Chain {
+pub(crate) fn chain(stages: usize) -> Chain {
     let policy = Policy::all(Action::DeadLetter);
     let stage = PlanStage { module: Arc::new(FakeModule), policy };
     let plan = Plan { number: 1, stages: vec![stage; stages], sink: Policy::all(Action::Stop) };
     Chain::new(Arc::new(plan), Arc::new(Routes::new("out", &["alerts".to_owned()])))
 }
 
-fn batch(values: &[Vec<u8>]) -> Batch<'_> {
+pub(crate) fn batch(values: &[Vec<u8>]) -> Batch<'_> {
     let count = values.len() as i64;
     Batch {
         topic: "in",
