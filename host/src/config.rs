@@ -286,6 +286,24 @@ pub struct Stage {
     pub limits: Limits,
     /// What is done with records that fail in it.
     pub policy: Policy,
+    /// What the pipeline reads and writes.
+    pub ends: Ends,
+}
+
+/// What a pipeline reads and writes, by name: modules made for other systems want to know. Empty without a pipeline.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// The first topic that it reads; empty where a pattern says which.
+    pub input: String,
+    /// Its default destination, and the others that modules may name.
+    pub outputs: Vec<String>,
+}
+
+impl Ends {
+    /// Whether there is a pipeline.
+    pub fn in_pipeline(&self) -> bool {
+        !self.outputs.is_empty()
+    }
 }
 
 /// What a module is made for.
@@ -298,11 +316,14 @@ pub enum ModuleType {
     Fluvio,
     /// Any system: a program that reads and writes lines.
     Lines,
+    /// Redpanda: a data transform.
+    Redpanda,
 }
 
 impl ModuleType {
     /// All of them.
-    pub const ALL: [ModuleType; 3] = [ModuleType::Transform, ModuleType::Fluvio, ModuleType::Lines];
+    pub const ALL: [ModuleType; 4] =
+        [ModuleType::Transform, ModuleType::Fluvio, ModuleType::Lines, ModuleType::Redpanda];
 
     /// The word for it in the configuration.
     pub fn as_str(self) -> &'static str {
@@ -310,6 +331,7 @@ impl ModuleType {
             ModuleType::Transform => "transform",
             ModuleType::Fluvio => "fluvio",
             ModuleType::Lines => "lines",
+            ModuleType::Redpanda => "redpanda",
         }
     }
 }

@@ -301,11 +301,8 @@ fn patience(source: &SourceConfig) -> Duration {
 
 /// The destinations that a pipeline's modules may name.
 pub fn routes(pipeline: &Pipeline) -> Routes {
-    match &pipeline.sink {
-        SinkConfig::Kafka(sink) => Routes::new(&sink.topic, &sink.routes),
-        SinkConfig::Stdout => Routes::new("stdout", &[]),
-        SinkConfig::Http(_) | SinkConfig::FeaturebaseCloud(_) | SinkConfig::Featurebase(_) => Routes::new("http", &[]),
-    }
+    let outputs = pipeline.ends().outputs;
+    Routes::new(&outputs[0], &outputs[1..])
 }
 
 /// Where rows go, and dead letters where they go somewhere else.

@@ -1,10 +1,10 @@
 //! WebAssembly: compiles modules and makes live guests of them: at two doors (`core`, `component`) with one meaning, and
-//! of what was made for other systems (`fluvio`, `lines`).
+//! of what was made for other systems (`fluvio`, `lines`, `redpanda`).
 //!
 //! The only place that knows wasmtime. `unsafe` is in `compile`, where compiled modules are taken from the cache, and in
 //! `component`, where columns are lowered and lifted without a copy between.
 
-use crate::config::{Limits, ModuleType, Stage};
+use crate::config::{Ends, Limits, ModuleType, Stage};
 use crate::modules::{LoadError, Module};
 use cache::Cache;
 use serde_json::Value;
@@ -27,6 +27,7 @@ mod lifted;
 mod limits;
 mod lines;
 mod plain;
+mod redpanda;
 mod settings;
 mod stdio;
 mod ticker;
@@ -81,6 +82,7 @@ struct Loading<'a> {
     hash: String,
     config: &'a Value,
     limits: Limits,
+    ends: &'a Ends,
 }
 
 /// The engine could not be made.
@@ -106,10 +108,15 @@ impl Engine {
     /// Which step failed, and why. The module is not usable.
     // Promise: keep
     pub fn load(&self, name: &str, bytes: &[u8], config: &Value, limits: Limits) -> Result<Arc<dyn Module>, LoadError> {
+        let ends = &Ends::default();
+        self.make(bytes, Loading { name, hash: String::new(), config, limits, ends })
+    }
+
+    fn make(&self, bytes: &[u8], what: Loading<'_>) -> Result<Arc<dyn Module>, LoadError> {
         let inspection = inspect(bytes)?;
         inspection.check()?;
-        let runtime = self.runtime(limits)?;
-        let what = Loading { name, hash: inspection.sha256, config, limits };
+        let runtime = self.runtime(what.limits)?;
+        let what = Loading { hash: inspection.sha256, ..what };
         let (engine, cache) = (&runtime.engine, self.shared.cache.as_ref());
         match inspection.door {
             Door::Core => {
@@ -117,6 +124,7 @@ impl Engine {
                 let load = match inspection.made_for {
                     Some(ModuleType::Fluvio) => fluvio::load,
                     Some(ModuleType::Lines) => lines::load,
+                    Some(ModuleType::Redpanda) => redpanda::load,
                     _ => core::load,
                 };
                 load(&runtime.plain, &module, &what)
@@ -136,7 +144,8 @@ impl Engine {
         if let Some(wanted) = stage.module_type {
             inspect(bytes)?.check_type(wanted)?;
         }
-        self.load(&stage.module, bytes, &stage.config, stage.limits)
+        let Stage { module: name, config, limits, ends, .. } = stage;
+        self.make(bytes, Loading { name, hash: String::new(), config, limits: *limits, ends })
     }
 
     fn runtime(&self, limits: Limits) -> Result<&Runtime, LoadError> {

@@ -35,6 +35,7 @@ mod scenarios {
     mod policy;
     mod quiet;
     mod rebalances;
+    mod redpanda;
     mod redrive;
     mod replay;
     mod shape;

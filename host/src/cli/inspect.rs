@@ -72,7 +72,7 @@ fn describe(inspection: &Inspection, path: &str, refused: Option<&str>, out: &mu
     if inspection.imports.is_empty() {
         line("imports", "none")?;
     }
-    line("granted", "log, clock and random; no file, no network, no environment but what `config` gives a program")?;
+    line("granted", inspection.granted())?;
     line("exports", &inspection.exports.join(", "))?;
     if !inspection.producers.is_empty() {
         line("made by", &inspection.producers.join(", "))?;

@@ -5,7 +5,7 @@ use super::clients;
 use super::on::{self, Owner, Silence};
 use super::reader::{Item, Section, similar};
 use super::report::Severity;
-use super::{Delivery, Limits, ModuleType, Pipeline, Sink, Stage};
+use super::{Delivery, Ends, Limits, ModuleType, Pipeline, Sink, Stage, Topics};
 use crate::policy::{Class, Policy};
 use crate::source::BatchLimit;
 use serde_json::Value;
@@ -79,7 +79,7 @@ pub(super) fn pipeline(name: &str, section: &Section<'_>, unreachable: Option<Du
         Delivery::AtLeastOnce => Duration::from_secs(1),
         Delivery::ExactlyOnce => Duration::from_millis(100),
     };
-    let pipeline = Pipeline {
+    let mut pipeline = Pipeline {
         name: name.to_owned(),
         delivery,
         workers: workers.unwrap_or_else(|| section.reader.surroundings.cores()),
@@ -93,10 +93,28 @@ pub(super) fn pipeline(name: &str, section: &Section<'_>, unreachable: Option<Du
         sink,
         dead_letter,
     };
+    let ends = pipeline.ends();
+    pipeline.chain.iter_mut().for_each(|stage| stage.ends = ends.clone());
     if let Some(item) = section.get("delivery").filter(|_| delivery == Delivery::ExactlyOnce) {
         transactions(&item, &pipeline);
     }
     Draft { topics: source.topics, group: source.group, written, dead_letter: dead_written, pipeline }
+}
+
+impl Pipeline {
+    /// What it reads and writes, by name.
+    pub fn ends(&self) -> Ends {
+        let input = match &self.source.topics {
+            Topics::List(topics) => topics.first().cloned().unwrap_or_default(),
+            Topics::Pattern(_) => String::new(),
+        };
+        let outputs = match &self.sink {
+            Sink::Kafka(sink) => std::iter::once(&sink.topic).chain(&sink.routes).cloned().collect(),
+            Sink::Stdout => vec!["stdout".to_owned()],
+            Sink::Http(_) | Sink::FeaturebaseCloud(_) | Sink::Featurebase(_) => vec!["http".to_owned()],
+        };
+        Ends { input, outputs }
+    }
 }
 
 /// What exactly-once asks of the other tables: one producer for rows, dead letters and the source's offsets.
@@ -204,6 +222,7 @@ fn chain<'a>(
             config: section.get("config").and_then(|item| json(&item)).unwrap_or(Value::Null),
             limits: limits(section.get("limits")),
             policy: on::policy(own.as_ref(), default, Owner::Module),
+            ends: Ends::default(),
         };
         let place = own.as_ref().or(on.as_ref()).map_or(&section.place, |item| &item.key);
         silence.look(&stage.policy, &[&[Class::Reject][..], &Class::FAULTS].concat(), place);

@@ -1,6 +1,5 @@
 //! What a module is, read from its bytes without compiling it: door, contract, imports, exports, memory.
 
-use super::fluvio::COPY_RECORDS;
 use super::{CONTRACT, CORE_EXPORT, LOG};
 use crate::config::ModuleType;
 use crate::modules::LoadError;
@@ -110,10 +109,8 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
         .map_err(|error| LoadError::new("compile", format!("the file is damaged or cut short: {error}")))?;
     inspection.contract = inspection.exports.iter().find_map(|export| contract(door, export));
     inspection.made_for = kind::made_for(&inspection);
-    if inspection.made_for == Some(ModuleType::Fluvio) {
-        let outputs = |import: &&mut Import| import.name.ends_with(&format!("::{COPY_RECORDS}"));
-        inspection.imports.iter_mut().filter(outputs).for_each(|import| import.refused = None);
-    }
+    let own = |import: &&mut Import| kind::grants(inspection.made_for, &import.name);
+    inspection.imports.iter_mut().filter(own).for_each(|import| import.refused = None);
     Ok(inspection)
 }
 
@@ -214,7 +211,11 @@ impl Inspection {
         {
             return version(format!("exports {CORE_EXPORT} but not {name}: see docs/guests/core-door.md"));
         }
-        self.check_imports()
+        self.check_imports()?;
+        match kind::lacks(self).filter(|_| self.made_for == Some(ModuleType::Redpanda)) {
+            Some(message) => version(message),
+            None => Ok(()),
+        }
     }
 
     /// Checks that the module is made for what a chain's table says.
@@ -236,6 +237,11 @@ impl Inspection {
     /// What the module is made for, in words.
     pub fn made_for(&self) -> String {
         kind::words(self)
+    }
+
+    /// What it is given besides batches, in words.
+    pub fn granted(&self) -> &'static str {
+        kind::granted(self.made_for)
     }
 
     fn check_imports(&self) -> Result<(), LoadError> {

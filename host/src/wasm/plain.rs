@@ -3,6 +3,7 @@
 use super::guest::{Breach, Guest, extension};
 use super::journal::{Journal, Level};
 use super::limits::{Call, Time};
+use super::redpanda::Desk;
 use super::{LOG, Loading};
 use crate::chain::{Fault, Transform};
 use crate::config::Limits;
@@ -18,12 +19,14 @@ pub(super) mod wasi;
 pub(super) struct State {
     pub(super) guest: Guest,
     /// Looked up once: exports are found by name otherwise, at twice the cost of a call.
-    memory: Option<Memory>,
+    pub(super) memory: Option<Memory>,
     pub(super) wasi: Wasi,
     /// When the call in progress ends: waiting in the host is not seen by the engine's clock.
     until: Option<Instant>,
     /// What a SmartModule gave in the call in progress.
     pub(super) given: Vec<u8>,
+    /// Where a Redpanda transform finds its batches.
+    pub(super) desk: Option<Box<Desk>>,
 }
 
 /// What plain modules may import.
@@ -72,7 +75,7 @@ pub(super) struct Blueprint {
     hash: String,
     pub(super) limits: Limits,
     journal: Journal,
-    ready: InstancePre<State>,
+    pub(super) ready: InstancePre<State>,
     /// The program's arguments and environment, each ended by a zero byte.
     pub(super) arguments: Vec<Vec<u8>>,
     pub(super) environment: Vec<Vec<u8>>,
@@ -106,12 +109,12 @@ impl Blueprint {
     }
 
     /// A store for an instance.
-    fn store(&self) -> Store<State> {
+    pub(super) fn store(&self) -> Store<State> {
         let guest = Guest::new(&self.limits, self.journal.clone());
         let mut wasi = Wasi::new(&self.journal);
         wasi.arguments.clone_from(&self.arguments);
         wasi.environment.clone_from(&self.environment);
-        let state = State { guest, memory: None, wasi, until: None, given: Vec::new() };
+        let state = State { guest, memory: None, wasi, until: None, given: Vec::new(), desk: None };
         let mut store = Store::new(self.ready.module().engine(), state);
         store.limiter(|state| &mut state.guest.limiter);
         store.epoch_deadline_callback(|store| Ok(extension(store.data().guest.more())));
@@ -198,12 +201,16 @@ impl Live {
 
 /// Begins a call: from here on its time runs.
 pub(super) fn begin(store: &mut Store<State>, call: Call) {
-    let state = store.data_mut();
-    state.wasi.begin();
-    state.until = state.guest.allowed(call).map(|allowed| Instant::now() + allowed);
-    if let Some(ticks) = state.guest.begin(call) {
+    if let Some(ticks) = resume(store.data_mut(), call) {
         store.set_epoch_deadline(ticks);
     }
+}
+
+/// As [`begin`], for a guest that stands in an import. Returns the call's deadline in ticks, where there is one.
+pub(super) fn resume(state: &mut State, call: Call) -> Option<u64> {
+    state.wasi.begin();
+    state.until = state.guest.allowed(call).map(|allowed| Instant::now() + allowed);
+    state.guest.begin(call)
 }
 
 /// What went wrong. Where the guest has logged no error, what it printed explains it: that is where panics go.

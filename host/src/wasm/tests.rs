@@ -23,6 +23,7 @@ mod fluvio;
 mod hostile;
 mod lines;
 mod poison;
+mod redpanda;
 mod wasi;
 
 pub(super) static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(None).unwrap());

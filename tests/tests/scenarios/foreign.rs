@@ -13,10 +13,10 @@ use super::poison::added;
 const TARGETS: [&str; 2] = ["wasm32-wasip1", "wasm32-unknown-unknown"];
 
 /// When the first record was made, in milliseconds.
-const SINCE: i64 = 1_700_000_000_000;
+pub(super) const SINCE: i64 = 1_700_000_000_000;
 
 /// Record n of a partition: every third has a key, every other headers.
-fn record(n: usize, value: &str) -> Record {
+pub(super) fn record(n: usize, value: &str) -> Record {
     Record {
         partition: Some(0),
         key: n.is_multiple_of(3).then(|| format!("key {n}").into_bytes()),
@@ -30,7 +30,7 @@ fn record(n: usize, value: &str) -> Record {
 }
 
 /// The offset of each dead letter's record, with its class, code and message.
-fn letters(broker: &Broker, pipeline: &Pipeline) -> Result<BTreeMap<i64, (String, String, String)>> {
+pub(super) fn letters(broker: &Broker, pipeline: &Pipeline) -> Result<BTreeMap<i64, (String, String, String)>> {
     let letters = broker.consume(&pipeline.dead)?;
     letters
         .iter()
@@ -42,7 +42,7 @@ fn letters(broker: &Broker, pipeline: &Pipeline) -> Result<BTreeMap<i64, (String
         .collect()
 }
 
-fn texts(rows: &[Consumed]) -> Vec<String> {
+pub(super) fn texts(rows: &[Consumed]) -> Vec<String> {
     rows.iter().map(Consumed::text).collect()
 }
 

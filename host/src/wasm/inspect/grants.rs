@@ -2,6 +2,7 @@
 
 use super::LOG;
 use crate::wasm::plain::wasi;
+use crate::wasm::redpanda;
 
 /// Why a plain module's import is refused; `None` where it is granted.
 // Promise: closed
@@ -12,12 +13,20 @@ pub(super) fn core(module: &str, name: &str) -> Option<String> {
     if module == wasi::MODULE && wasi::has(name) {
         return None;
     }
+    if let Some(version) = name.strip_prefix("check_abi_version_").filter(|_| module == redpanda::MODULE) {
+        return Some(format!(
+            "version {version} of Redpanda's ABI is none of those that are released, 1 and 2; build it with a released SDK"
+        ));
+    }
     let why = match (module, name) {
         (wasi::MODULE, _) => "preview 1 of WASI has no such function",
         ("wasi_unstable" | "wasi", _) => {
             "this host has preview 1 of WASI; build it with a newer toolchain (wasm32-wasip1)"
         }
-        ("redpanda_transform", _) => "it is made for Redpanda; rebuild it with an SDK of Edgemill",
+        (redpanda::MODULE | redpanda::REGISTRY, _) => {
+            "Redpanda's ABI 1 and 2 have no such function, or this is no transform of Redpanda's; build it with a released SDK"
+        }
+        ("redpanda_wasm_network", _) => "Redpanda has not released it, and modules reach no network",
         ("env", "abort") => "build it with asc --use abort=, so that an abort traps",
         ("env", _) => "a symbol that was not found when it was linked; link the library that has it",
         ("__wbindgen_placeholder__" | "wbg", _) => {

@@ -4,10 +4,14 @@ use super::{Door, Inspection, TRANSFORMER};
 use crate::config::ModuleType;
 use crate::wasm::fluvio::COPY_RECORDS;
 use crate::wasm::lines::START;
+use crate::wasm::redpanda;
 use crate::wasm::{CONTRACT, CORE_EXPORT};
 
 /// Exports by which a Fluvio SmartModule is known, in the order in which Fluvio looks for them.
 pub(in crate::wasm) const FLUVIO: [&str; 5] = ["filter", "map", "filter_map", "array_map", "aggregate"];
+
+/// What Redpanda's transforms exported before there was an SDK.
+const CALLBACK: &str = "redpanda_transform_on_record_written";
 
 /// What a module is made for.
 pub(super) fn made_for(module: &Inspection) -> Option<ModuleType> {
@@ -22,8 +26,52 @@ pub(super) fn made_for(module: &Inspection) -> Option<ModuleType> {
     if gives && FLUVIO.iter().any(|name| exports(name)) {
         return Some(ModuleType::Fluvio);
     }
-    let redpanda = module.imports.iter().any(|import| import.name.starts_with("redpanda_transform::"));
-    (exports(START) && !redpanda).then_some(ModuleType::Lines)
+    if exports(CALLBACK) {
+        return None;
+    }
+    let redpanda = module.imports.iter().any(|import| import.name.starts_with(&format!("{}::", redpanda::MODULE)));
+    match redpanda {
+        true => Some(ModuleType::Redpanda),
+        false => exports(START).then_some(ModuleType::Lines),
+    }
+}
+
+/// Whether an import, by its name, is one that modules of a kind have besides the others.
+pub(super) fn grants(made_for: Option<ModuleType>, import: &str) -> bool {
+    let (module, name) = import.split_once("::").unwrap_or_default();
+    match made_for {
+        Some(ModuleType::Fluvio) => name == COPY_RECORDS,
+        Some(ModuleType::Redpanda) => redpanda::has(module, name),
+        _ => false,
+    }
+}
+
+/// What a transform of Redpanda's lacks; `None` where it lacks nothing.
+pub(super) fn lacks(module: &Inspection) -> Option<String> {
+    let missing = [START, "memory"].into_iter().find(|name| !module.exports.iter().any(|export| export == name));
+    if let Some(name) = missing {
+        return Some(format!(
+            "a Redpanda transform that does not export {name}: build it as a program (wasm32-wasip1)"
+        ));
+    }
+    let message = "it says no version of Redpanda's ABI: neither check_abi_version_1 nor _2 is imported; build it with a released SDK";
+    abi(module).is_none().then(|| message.to_owned())
+}
+
+/// The newest version of Redpanda's ABI that a transform says it speaks.
+fn abi(module: &Inspection) -> Option<u32> {
+    let marker = |version: &u32| format!("{}::check_abi_version_{version}", redpanda::MODULE);
+    redpanda::ABI.into_iter().rev().find(|version| module.imports.iter().any(|import| import.name == marker(version)))
+}
+
+/// What a module is given besides batches, for a person.
+pub(super) fn granted(made_for: Option<ModuleType>) -> &'static str {
+    match made_for {
+        Some(ModuleType::Redpanda) => {
+            "log, random, the records' clock, the names of its topics; no file, no network, no environment but what `config` gives it"
+        }
+        _ => "log, clock and random; no file, no network, no environment but what `config` gives a program",
+    }
 }
 
 /// What it is made for, for a person.
@@ -38,6 +86,12 @@ pub(super) fn words(module: &Inspection) -> String {
             format!("a Fluvio SmartModule: {work}{init}{look_back}")
         }
         Some(ModuleType::Lines) => "a program (a WASI command), which is given records as lines".to_owned(),
+        Some(ModuleType::Redpanda) => {
+            let abi = abi(module).map_or("no ABI".to_owned(), |version| format!("ABI {version}"));
+            let registry = format!("{}::", redpanda::REGISTRY);
+            let registry = module.imports.iter().any(|import| import.name.starts_with(&registry));
+            format!("a Redpanda data transform: {abi}{}", if registry { ", with the schema registry" } else { "" })
+        }
         None => "nothing known".to_owned(),
     }
 }
@@ -52,12 +106,13 @@ pub(super) fn describe(module: &Inspection) -> String {
 }
 
 fn seems(module: &Inspection) -> String {
-    let imports = |start: &str| module.imports.iter().any(|import| import.name.starts_with(start));
     if module.exports.is_empty() {
         return "it exports nothing: in Rust, crate-type is to be [\"cdylib\"]".to_owned();
     }
-    if imports("redpanda_transform::") {
-        return "it seems to be a Redpanda transform: rebuild it with an SDK of Edgemill".to_owned();
+    if module.exports.iter().any(|export| export == CALLBACK) {
+        return format!(
+            "it is a Redpanda transform of a design that was never released (it exports {CALLBACK}): build it with a released SDK"
+        );
     }
     if module.exports.iter().any(|export| export.starts_with(TRANSFORMER)) {
         return "it is the inside of a component: make one of it with wasm-tools component new".to_owned();

@@ -7,12 +7,13 @@
 use super::State;
 use crate::wasm::journal::{Journal, Level};
 use crate::wasm::stdio::Output;
-use std::sync::LazyLock;
-use std::time::Instant;
 use wasmtime::{Caller, FuncType, Linker, Val, ValType};
 
 mod calls;
+mod clock;
 mod poll;
+
+pub(in crate::wasm) use clock::Clock;
 
 /// The module that its functions are imported from.
 pub(in crate::wasm) const MODULE: &str = "wasi_snapshot_preview1";
@@ -93,9 +94,6 @@ pub(in crate::wasm) fn has(name: &str) -> bool {
     OPEN.contains(&name) || CLOSED.iter().any(|(closed, _)| *closed == name)
 }
 
-/// When this host's monotonic clock began.
-static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
-
 /// What a guest knows of the world.
 pub(in crate::wasm) struct Wasi {
     /// Each ends with a zero byte.
@@ -107,6 +105,7 @@ pub(in crate::wasm) struct Wasi {
     read: usize,
     /// Standard output, where it is not for the log.
     pub(in crate::wasm) collected: Option<Vec<u8>>,
+    pub(in crate::wasm) clock: Clock,
     output: Output,
     errors: Output,
 }
@@ -120,6 +119,7 @@ impl Wasi {
             input: Vec::new(),
             read: 0,
             collected: None,
+            clock: Clock::Real,
             output: Output::new(journal.clone(), Level::Info),
             errors: Output::new(journal.clone(), Level::Warn),
         }

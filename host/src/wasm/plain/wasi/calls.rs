@@ -1,9 +1,8 @@
 //! The functions of preview 1 that answer at once.
 
-use super::{Answer, BEGAN, Errno, MODULE, State, View, answer};
+use super::{Answer, Errno, MODULE, State, View, answer};
 use crate::wasm::guest::Breach;
 use crate::wasm::limits::bytes;
-use std::time::{SystemTime, UNIX_EPOCH};
 use wasmtime::{Caller, Linker};
 use wasmtime_wasi::I32Exit;
 
@@ -20,11 +19,13 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     descriptors(linker)?;
     linker.func_wrap(MODULE, "clock_res_get", |mut caller: Guest<'_>, id: u32, at: u32| {
         let mut view = View::new(&mut caller)?;
-        Ok(if id > 1 { Errno::Inval } else { answer(view.put(at, &1u64.to_le_bytes())) } as i32)
+        let resolution = view.state.wasi.clock.resolution(id);
+        Ok(resolution.map_or(Errno::Inval, |resolution| answer(view.put(at, &resolution.to_le_bytes()))) as i32)
     })?;
     linker.func_wrap(MODULE, "clock_time_get", |mut caller: Guest<'_>, id: u32, _precision: u64, at: u32| {
         let mut view = View::new(&mut caller)?;
-        Ok(now(id).map_or(Errno::Inval, |now| answer(view.put(at, &now.to_le_bytes()))) as i32)
+        let now = view.state.wasi.clock.now(id);
+        Ok(now.map_or(Errno::Inval, |now| answer(view.put(at, &now.to_le_bytes()))) as i32)
     })?;
     linker.func_wrap(MODULE, "random_get", |mut caller: Guest<'_>, at: u32, size: u32| {
         random(&mut View::new(&mut caller)?, at, size).map(|errno| errno as i32)
@@ -34,16 +35,6 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(MODULE, "sock_shutdown", |_fd: u32, _how: u32| Errno::Badf as i32)?;
     linker.func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> { Err(I32Exit(code).into()) })?;
     Ok(())
-}
-
-/// Nanoseconds of a clock: 0 is the time of day, 1 goes on steadily.
-pub(super) fn now(clock: u32) -> Option<u64> {
-    let now = match clock {
-        0 => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
-        1 => BEGAN.elapsed(),
-        _ => return None,
-    };
-    Some(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
 }
 
 fn random(view: &mut View<'_>, at: u32, size: u32) -> Answer {
