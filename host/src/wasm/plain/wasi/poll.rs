@@ -95,14 +95,9 @@ fn subscription(view: &mut View<'_>, at: u32) -> Result<Subscription, Errno> {
 }
 
 // Promise: bounds
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the guest asked to sleep, and there is nothing else that it could wait for"
-)]
 fn wait(time: Duration, until: Option<Instant>) -> wasmtime::Result<()> {
     let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
-    // the guest asked for it, and there is nothing else that it could be woken by
-    #[expect(clippy::disallowed_methods)]
+    #[expect(clippy::disallowed_methods, reason = "the guest asked for it, and nothing else could wake it")]
     std::thread::sleep(time.min(left));
     if time > left { Err(Trap::Interrupt.into()) } else { Ok(()) }
 }
