@@ -101,8 +101,6 @@ fn subscription(view: &mut View<'_>, at: u32) -> Result<Subscription, Errno> {
 )]
 fn wait(time: Duration, until: Option<Instant>) -> wasmtime::Result<()> {
     let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
-    // the guest asked for it, and there is nothing else that it could be woken by
-    #[expect(clippy::disallowed_methods)]
     std::thread::sleep(time.min(left));
     if time > left { Err(Trap::Interrupt.into()) } else { Ok(()) }
 }
