@@ -36,6 +36,9 @@ pub(super) async fn tap(
         );
     }
     let wish = match wish {
+        Ok(Json(wish)) if wish.per_second == 0 => {
+            return refuse(StatusCode::BAD_REQUEST, "`per_second` must be 1 or more: no record would be shown");
+        }
         Ok(Json(wish)) => wish,
         Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.body_text()),
     };

@@ -4,7 +4,7 @@ use super::Failure;
 use crate::config::Config;
 use anyhow::{anyhow, bail};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -47,6 +47,9 @@ pub(super) fn post(admin: SocketAddr, path: &str, json: &str) -> anyhow::Result<
         Ok((first, answer))
     };
     let (first, answer) = asked().map_err(|error| {
+        if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) {
+            return anyhow!("the program at {admin} gave no answer within {PATIENCE:?}");
+        }
         anyhow!("cannot ask the program at {admin}: {error}; does it run with this configuration, on this host?")
     })?;
     let status = match first.split(' ').nth(1) {

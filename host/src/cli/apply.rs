@@ -40,7 +40,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "JSON")]
     config: Vec<String>,
 
-    /// A variable for the modules' environment. Modules of this version have none: taken, and not used
+    /// A variable for the modules' environment: taken, and not used, since programs and Redpanda's transforms have theirs in --config
     #[arg(long, value_name = "K=V", value_parser = pair)]
     env: Vec<(String, String)>,
 
@@ -48,7 +48,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "TOPIC", default_value = "input")]
     topic: String,
 
-    /// A topic that modules may name as destination; repeat it for more
+    /// A topic that modules may name as destination; repeat it for more. A Redpanda transform has those that its --config `outputs` says
     #[arg(long, value_name = "TOPIC")]
     output_topic: Vec<String>,
 
@@ -92,7 +92,7 @@ impl From<FormatArgument> for Format {
 /// Runs it.
 pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
     if !arguments.env.is_empty() {
-        eprintln!("warning: --env is not used: modules of this version have no environment; give them --config");
+        eprintln!("warning: --env is not used: programs and Redpanda's transforms have their environment in --config");
     }
     let names: Vec<String> = arguments.modules.iter().map(|path| file_name(path)).collect();
     // the engine's clock is what cuts a guest that loops: it must run until the last record

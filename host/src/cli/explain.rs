@@ -1,6 +1,6 @@
 //! `edgemill explain`: one record's way through a pipeline, step by step.
 
-use super::arguments::{ConfigFile, engine, load, pipeline, plan_of};
+use super::arguments::{ConfigFile, engine, pipeline, plan_of};
 use super::fixtures::logs;
 use super::rows::{describe, describe_row, each_row, outcome};
 use super::{Done, Failure};
@@ -10,6 +10,8 @@ use crate::config::{Config, KafkaSource, Pipeline, Stage, Start, Topics};
 use crate::harmless::one_line;
 use crate::kafka::offsets;
 use crate::kafka::range::{self, Range};
+use crate::modules;
+use crate::policy::Action;
 use crate::record::Partition;
 use crate::records::{Gathered, Row};
 use crate::route::Routes;
@@ -151,7 +153,13 @@ fn follow(config: &Config, pipeline: &Pipeline, record: Gathered, text: &mut Str
                 }
                 let rule = stage.policy.rule(failure.class);
                 let retried = if rule.retry.is_some() { "is tried again, and then " } else { "" };
-                let _ = writeln!(text, "  then      it {retried}meets `{}`", rule.then.as_str());
+                let letters = pipeline.dead_letter.as_ref().map(|letters| letters.topic.as_str());
+                let end = match (rule.then, letters) {
+                    (Action::DeadLetter, Some(topic)) => format!(": it goes to {}", one_line(topic)),
+                    (Action::PassThrough, _) => ": it goes to the sink as it was read".to_owned(),
+                    _ => String::new(),
+                };
+                let _ = writeln!(text, "  then      it {retried}meets `{}`{end}", rule.then.as_str());
             }
             each_row(&applied, &routes, |_, row| {
                 describe_row(row, text);
@@ -160,6 +168,10 @@ fn follow(config: &Config, pipeline: &Pipeline, record: Gathered, text: &mut Str
             });
         }
         rows = next;
+    }
+    if failed {
+        let _ = writeln!(text, "\nsink: nothing of what modules made of it, since it failed");
+        return Ok(failed);
     }
     let _ = writeln!(text, "\nsink: {}", outcome(rows.len(), 0));
     for (_, topic) in &rows {
@@ -179,8 +191,10 @@ fn gathered(batch: &Batch<'_>, row: &Row<'_>) -> Gathered {
 
 fn start(config: &Config, engine: &Engine, stage: &Stage, routes: &Arc<Routes>) -> Result<Chain, Failure> {
     let path = config.modules.join(&stage.module);
-    let module = load(engine, &path, &stage.module, &stage.config, stage.limits)?;
     let refused = |error| Failure::usage(format!("the module {} does not load: {error}", path.display()));
+    let bytes =
+        modules::read(&path).map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
+    let module = engine.load_stage(stage, &bytes).map_err(refused)?;
     Chain::start(plan_of(module, stage.policy), routes.clone()).map_err(refused)
 }
 

@@ -52,7 +52,7 @@ fn describe(inspection: &Inspection, path: &str, refused: Option<&str>, out: &mu
     let contract = match (inspection.contract.as_deref(), inspection.made_for) {
         (Some(version), _) if version == CONTRACT => version.to_owned(),
         (Some(version), _) => format!("{version}; this host speaks {CONTRACT}"),
-        (None, Some(_)) => "none: it is not made for this host".to_owned(),
+        (None, Some(_)) => "none of its own: it runs as it is".to_owned(),
         (None, None) => "none: it is no transform".to_owned(),
     };
     line("made for", &inspection.made_for())?;

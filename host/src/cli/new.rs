@@ -25,8 +25,8 @@ pub(super) struct Arguments {
     #[arg(value_name = "NAME")]
     folder: PathBuf,
 
-    /// The language; without it, all that there are are shown
-    #[arg(long, value_name = "LANGUAGE", default_value = "")]
+    /// The language; without it, those that there are are named
+    #[arg(long, value_name = "LANGUAGE", default_value = "", hide_default_value = true)]
     lang: String,
 }
 

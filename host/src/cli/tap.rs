@@ -15,7 +15,8 @@ use std::io::{BufRead, ErrorKind, Write as _};
 /// Shows records on their way through a running pipeline, live: before and after each module
 ///
 /// The running program copies some records, at most --per-second, without waiting for this command; the pipeline's order, speed and
-/// output stay as they are. It goes through the admin port, which shows records to its own machine only. Ends with ctrl-c. Examples:
+/// output stay as they are. It goes through the admin port, which shows records to its own machine only. Ends with ctrl-c, or with code 1
+/// when the program ends. A pipeline whose breaker is open, or whose partitions are paused, shows nothing: see `/readyz`. Examples:
 ///
 ///   edgemill tap -c edgemill.toml
 ///   edgemill tap -c edgemill.toml --pipeline flights --contains '"LH' --count 3
@@ -95,6 +96,8 @@ struct Step<'a> {
 #[derive(Deserialize)]
 struct Fail {
     module: Option<String>,
+    /// The module's place in the chain.
+    stage: usize,
     class: String,
     code: String,
     message: String,
@@ -140,10 +143,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
         out.flush()?;
         left -= 1;
     }
-    match left {
-        0 => Ok(Done::Well),
-        _ if arguments.count.is_none() => Ok(Done::Well),
-        left => Err(Failure::Failed(anyhow!("the program ended; {left} records were still to come"))),
+    match (left, arguments.count) {
+        (0, _) => Ok(Done::Well),
+        (_, None) => Err(Failure::Failed(anyhow!("the program ended"))),
+        (left, Some(_)) => Err(Failure::Failed(anyhow!("the program ended; {left} records were still to come"))),
     }
 }
 
@@ -162,16 +165,20 @@ fn text(line: &str, only: Option<&str>) -> Result<String, Failure> {
     if only.is_none() {
         describe_json(shown.record, &mut text)?;
     }
-    let fails_in = |module: &str| shown.failed.iter().filter(|fail| fail.module.as_deref() == Some(module)).count();
-    for step in shown.modules.iter().filter(|step| only.is_none_or(|only| only == step.module)) {
-        let outcome = outcome(step.outputs.len(), fails_in(&step.module));
+    let is_shown = |module: &str| only.is_none_or(|only| only == module);
+    for (stage, step) in shown.modules.iter().enumerate().filter(|(_, step)| is_shown(&step.module)) {
+        let fails = shown.failed.iter().filter(|fail| fail.stage == stage).count();
+        let outcome = outcome(step.outputs.len(), fails);
         let _ = writeln!(text, "\nmodule {}: {outcome}", one_line(&step.module));
         for output in &step.outputs {
             describe_json(output, &mut text)?;
         }
     }
-    if let Some(Fail { class, code, message, .. }) = &shown.failed {
-        let _ = writeln!(text, "  fails     {class} ({}): {}", one_line(code), one_line(message));
+    if let Some(Fail { module, class, code, message, .. }) = &shown.failed {
+        let place =
+            module.as_deref().filter(|module| !is_shown(module)).map(|module| format!(" in {}", one_line(module)));
+        let (place, code) = (place.unwrap_or_default(), one_line(code));
+        let _ = writeln!(text, "  fails    {place} {class} ({code}): {}", one_line(message));
     }
     text.push('\n');
     Ok(text)
@@ -193,7 +200,7 @@ mod tests {
     fn a_record_that_fails_is_shown_up_to_the_module_in_which_it_does() {
         let line = r#"{"from":{"topic":"t","partition":1,"offset":7},"record":{"key":null,"value":"a\u001b","headers":[["h","1"]],
             "timestamp":0},"modules":[{"module":"a.wasm","outputs":[{"key":"k","value":"b","headers":[],"timestamp":null,"topic":"r"}]},
-            {"module":"b.wasm","outputs":[]}],"failed":{"module":"b.wasm","class":"trap","code":"trap","message":"no"},"missed":2}"#;
+            {"module":"b.wasm","outputs":[]}],"failed":{"module":"b.wasm","stage":1,"class":"trap","code":"trap","message":"no"},"missed":2}"#;
         let Ok(all) = text(line, None) else { panic!("it is what the program says") };
         insta::assert_snapshot!(all, @r"
         (2 more came faster than they could be shown)
@@ -215,5 +222,8 @@ mod tests {
         ");
         let Ok(one) = text(line, Some("b.wasm")) else { panic!("it is what the program says") };
         assert!(one.contains("module b.wasm: the record fails") && !one.contains("a.wasm"), "{one}");
+        // a chain may have a module twice
+        let Ok(twice) = text(&line.replace("a.wasm", "b.wasm"), None) else { panic!("it is what the program says") };
+        assert!(twice.contains("module b.wasm: 1 output\n") && twice.contains("b.wasm: the record fails"), "{twice}");
     }
 }

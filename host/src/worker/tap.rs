@@ -183,7 +183,8 @@ fn lines(batch: &Batch<'_>, applied: &Applied<'_>, plan: &Plan, chosen: &[u32]) 
         let mut line = json!({ "from": place, "record": record.pop(), "modules": modules });
         if let Some(Failure { stage, class, code, message, .. }) = failed(*index) {
             let module = plan.stages.get(*stage).map(|stage| stage.module.name());
-            line["failed"] = json!({ "module": module, "class": class.as_str(), "code": code, "message": message });
+            line["failed"] =
+                json!({ "module": module, "stage": stage, "class": class.as_str(), "code": code, "message": message });
         }
         line
     };

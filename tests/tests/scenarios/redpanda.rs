@@ -6,6 +6,7 @@ use edgemill_tests::{Broker, Consumed, Host, Record, Swap, host, modules, progra
 
 use super::foreign::{SINCE, letters, record, texts};
 use super::pipeline::{Pipeline, TOP, status, stop};
+use super::replay::command;
 
 fn transform(name: &str) -> Result<Vec<u8>> {
     modules::foreign(&match name.split_once(' ') {
@@ -91,6 +92,17 @@ fn misbehave(name: &str) -> Result<()> {
     broker.produce(&pipeline.from, sent.clone())?;
     pipeline.wait_for_end(PATIENCE)?;
     ensure!(host.log().contains(&format!("transforms {}", pipeline.from)), "{}", host.log());
+    // `explain` gives it the same topics as `run`
+    for (offset, code, part) in [
+        (7, 0, "work.wasm: 2 outputs".to_owned()),
+        (7, 0, format!("  to        {late}")),
+        (3, 3, format!("meets `dead-letter`: it goes to {}", pipeline.dead)),
+        (3, 3, "sink: nothing of what modules made of it".to_owned()),
+    ] {
+        let explained = command(&host, &["explain"], &[&format!("{}/0/{offset}", pipeline.from)])?;
+        let text = String::from_utf8_lossy(&explained.out).into_owned();
+        ensure!(explained.code == Some(code) && text.contains(&part), "no {part:?} in {text}{}", explained.err);
+    }
     stop(host)?;
 
     let made = |word: &&str| {

@@ -83,6 +83,7 @@ fn promise_closed_records_are_not_shown_to_web_pages_and_wrong_wishes_are_told()
         ),
         ("/pipelines/p/tap", "", r#"{"per_second":1}"#, 400, "application/json"),
         ("/pipelines/p/tap", json, r#"{"per_second":1,"colour":"red"}"#, 400, "colour"),
+        ("/pipelines/p/tap", json, r#"{"per_second":0}"#, 400, "must be 1 or more"),
         ("/pipelines/q/tap", json, r#"{"per_second":1}"#, 404, "no pipeline"),
     ] {
         let answer = host.send(path, headers, wish)?;

@@ -43,7 +43,10 @@ impl Settings {
         for (key, value) in table {
             match (key.as_str(), value) {
                 ("environment", Value::Object(variables)) => settings.environment = environment(variables)?,
-                ("outputs", Value::Array(list)) if !list.is_empty() => settings.outputs = outputs(list, ends)?,
+                ("outputs", Value::Array(list)) if list.is_empty() => {
+                    return Err("outputs: name at least one, or leave it out".to_owned());
+                }
+                ("outputs", Value::Array(list)) => settings.outputs = outputs(list, ends)?,
                 ("clock", Value::String(word)) if word == "record" => settings.clock = Clock::Record,
                 ("clock", Value::String(word)) if word == "system" => settings.clock = Clock::System,
                 ("environment" | "outputs" | "clock", value) => {
@@ -64,7 +67,7 @@ fn environment(variables: &Map<String, Value>) -> Result<Vec<(String, String)>, 
         if name.starts_with(RESERVED) {
             return Err(format!("environment: {name}: the host sets what begins with {RESERVED}; leave it out"));
         }
-        Ok((name.clone(), text("environment", value)?))
+        Ok((name.clone(), text(&format!("environment: {name}"), value)?))
     };
     variables.iter().map(named).collect()
 }
@@ -72,8 +75,11 @@ fn environment(variables: &Map<String, Value>) -> Result<Vec<(String, String)>, 
 fn outputs(list: &[Value], ends: &Ends) -> Result<Vec<String>, String> {
     let outputs = list.iter().map(|item| text("outputs", item)).collect::<Result<Vec<_>, _>>()?;
     for (index, output) in outputs.iter().enumerate() {
-        if output.is_empty() || outputs[..index].contains(output) {
-            return Err(format!("outputs: {output:?} is no topic's name, or there twice"));
+        if output.is_empty() {
+            return Err("outputs: \"\" is no topic's name".to_owned());
+        }
+        if outputs[..index].contains(output) {
+            return Err(format!("outputs: {output:?} is there twice"));
         }
         // the first is another name for where records go anyway
         if index > 0 && ends.in_pipeline() && !ends.outputs.contains(output) {
@@ -110,9 +116,10 @@ mod tests {
         let table = [
             (json!("x"), "the config of a Redpanda transform is a table"),
             (json!({ "clock": "now" }), "clock cannot be \"now\""),
-            (json!({ "outputs": [] }), "outputs cannot be []"),
+            (json!({ "outputs": [] }), "outputs: name at least one, or leave it out"),
+            (json!({ "environment": { "A": 1 } }), "environment: A: 1 is no text that a transform can be given"),
             (json!({ "outputs": [1] }), "outputs: 1 is no text that a transform can be given"),
-            (json!({ "outputs": ["out", "out"] }), "outputs: \"out\" is no topic's name, or there twice"),
+            (json!({ "outputs": ["out", "out"] }), "outputs: \"out\" is there twice"),
             (
                 json!({ "outputs": ["out", "other"] }),
                 "outputs: other is none of the sink's `routes`: add it there; only the first needs none",

@@ -39,7 +39,7 @@ fn each_module_and_the_failure_are_shown() {
     assert_eq!((outputs(2, 0), outputs(2, 1)), (Some(0), Some(0)));
     assert_eq!(said[3]["modules"][0]["outputs"][0]["topic"], "alerts");
     assert_eq!((said[4]["failed"]["code"].as_str(), outputs(4, 0), outputs(4, 1)), (Some("no"), Some(0), None));
-    assert_eq!(said[5]["failed"]["class"], "trap");
+    assert_eq!((said[5]["failed"]["class"].as_str(), said[5]["failed"]["stage"].as_u64()), (Some("trap"), Some(0)));
     assert!(said[..4].iter().all(|line| line.get("failed").is_none()));
 }
 
