@@ -109,11 +109,14 @@ impl Engine {
     // Promise: keep
     pub fn load(&self, name: &str, bytes: &[u8], config: &Value, limits: Limits) -> Result<Arc<dyn Module>, LoadError> {
         let ends = &Ends::default();
-        self.make(bytes, Loading { name, hash: String::new(), config, limits, ends })
+        self.make(bytes, None, Loading { name, hash: String::new(), config, limits, ends })
     }
 
-    fn make(&self, bytes: &[u8], what: Loading<'_>) -> Result<Arc<dyn Module>, LoadError> {
+    fn make(&self, bytes: &[u8], wanted: Option<ModuleType>, what: Loading<'_>) -> Result<Arc<dyn Module>, LoadError> {
         let inspection = inspect(bytes)?;
+        if let Some(wanted) = wanted {
+            inspection.check_type(wanted)?;
+        }
         inspection.check()?;
         let runtime = self.runtime(what.limits)?;
         let what = Loading { hash: inspection.sha256, ..what };
@@ -141,11 +144,8 @@ impl Engine {
     /// # Errors
     /// As [`Engine::load`]; or it is made for something else than the table says.
     pub fn load_stage(&self, stage: &Stage, bytes: &[u8]) -> Result<Arc<dyn Module>, LoadError> {
-        if let Some(wanted) = stage.module_type {
-            inspect(bytes)?.check_type(wanted)?;
-        }
-        let Stage { module: name, config, limits, ends, .. } = stage;
-        self.make(bytes, Loading { name, hash: String::new(), config, limits: *limits, ends })
+        let Stage { module: name, config, limits, ends, module_type, .. } = stage;
+        self.make(bytes, *module_type, Loading { name, hash: String::new(), config, limits: *limits, ends })
     }
 
     fn runtime(&self, limits: Limits) -> Result<&Runtime, LoadError> {
