@@ -16,9 +16,8 @@ pub(super) async fn resume(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    // Promise: closed
-    if headers.contains_key(header::ORIGIN) {
-        return refuse(StatusCode::FORBIDDEN, "requests of web pages are refused: use `edgemill resume`, or curl");
+    if let Some(refusal) = refuse_web_page(&headers, "resume") {
+        return refusal;
     }
     let only = match partition(query.as_deref().unwrap_or_default()) {
         Ok(only) => only,
@@ -79,6 +78,13 @@ fn partition(query: &str) -> Result<Option<Partition>, String> {
         (Some(topic), Some(number)) => Ok(Some(Partition { topic, number })),
         _ => Err(wrong()),
     }
+}
+
+/// The answer to a web page, which may ask for nothing that a person should.
+// Promise: closed
+pub(super) fn refuse_web_page(headers: &HeaderMap, command: &str) -> Option<Response> {
+    let message = format!("requests of web pages are refused: use `edgemill {command}`, or curl");
+    headers.contains_key(header::ORIGIN).then(|| refuse(StatusCode::FORBIDDEN, &message))
 }
 
 /// The pipeline of that name, or what to say where there is none.

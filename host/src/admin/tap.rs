@@ -1,7 +1,7 @@
 //! `POST /pipelines/NAME/tap`: records on their way, a JSON object a line, until the reader goes.
 
 use super::View;
-use super::resume::{pipeline_named, refuse};
+use super::resume::{pipeline_named, refuse, refuse_web_page};
 use crate::worker::tap::{Tap, Wish};
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -25,10 +25,10 @@ pub(super) async fn tap(
     headers: HeaderMap,
     wish: Result<Json<Wish>, JsonRejection>,
 ) -> Response {
-    // Promise: closed
-    if headers.contains_key(header::ORIGIN) {
-        return refuse(StatusCode::FORBIDDEN, "requests of web pages are refused: use `edgemill tap`, or curl");
+    if let Some(refusal) = refuse_web_page(&headers, "tap") {
+        return refusal;
     }
+    // Promise: closed
     if !may_see_records(peer) {
         return refuse(
             StatusCode::FORBIDDEN,
