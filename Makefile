@@ -8,16 +8,16 @@ target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 export EDGEMILL_CACHE ?= $(CURDIR)/.cache
 export EDGEMILL_MODULES ?= $(target)/modules
 
-.PHONY: help demo test storm bench bench-micro instructions lint modules guests foreign kafka rust setup-build setup-test setup-bench
+.PHONY: help demo test storm bench bench-micro instructions lint modules guests foreign kafka registry rust setup-build setup-test setup-bench
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 demo: modules ## run the main job on an embedded broker, with a swap while records flow
-	cargo build -q
+	cargo build
 	$(target)/debug/edgemill demo --modules $(EDGEMILL_MODULES)
 
-test: modules guests foreign setup-test kafka ## run every test, scenarios against a real Kafka included
+test: modules guests foreign setup-test kafka registry ## run every test, scenarios against a real Kafka included
 	cargo build --workspace --all-targets
 	cargo test --workspace
 
@@ -52,6 +52,9 @@ foreign: setup-test ## build modules with other systems' SDKs into target/module
 
 kafka: setup-test ## get a Kafka broker into the cache folder
 	tests/servers/get-kafka.sh
+
+registry: setup-test ## get a schema registry into the cache folder
+	tests/servers/get-registry.sh
 
 rust:
 	@scripts/rust.sh

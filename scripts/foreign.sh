@@ -22,6 +22,7 @@ build_go() { # Redpanda's SDK for Go
     cd tests/foreign/redpanda-go
     export GOCACHE=$(realpath "$guests_cache")/go GOPATH=$(realpath "$guests_cache")/go-path GOFLAGS=-mod=readonly GOTOOLCHAIN=local GOENV=off CGO_ENABLED=0
     GOOS=wasip1 GOARCH=wasm "$go" build -trimpath -ldflags="-s -w" -o "$draft/redpanda.go/work.wasm" .
+    GOOS=wasip1 GOARCH=wasm "$go" build -trimpath -ldflags="-s -w" -o "$draft/redpanda.go/registry.wasm" ./registry
   )
 }
 target=$(realpath -m "$1")

@@ -99,6 +99,12 @@ async fn readiness(Shared(view): Shared<Arc<View>>) -> Response {
                 let (pipeline, silent) = (&pipeline.name, silent.as_secs());
                 waiting.push(format!("{pipeline} worker {number}: busy with one batch, or stuck, for {silent} s\n"));
             }
+            if let Some(waited) = status.undelivered() {
+                let (pipeline, waited) = (&pipeline.name, waited.as_secs());
+                waiting.push(format!(
+                    "{pipeline} worker {number}: rows wait, and none was delivered for {waited} s: the log says why\n"
+                ));
+            }
             waiting.extend(held(&status).map(|what| format!("{} worker {number}: {what}\n", pipeline.name)));
             for (lane, silent) in status.lanes.iter().filter_map(|lane| Some((lane, lane.stalled?))) {
                 let (pipeline, partition) = (&pipeline.name, &lane.partition);
@@ -163,13 +169,9 @@ fn pipeline(view: &PipelineView) -> Value {
     })
 }
 
-/// Records between what is read and the ends, over all lanes whose ends are known.
+/// Over all lanes where it is known.
 fn lag(workers: &[WorkerStatus]) -> i64 {
-    workers.iter().flat_map(|worker| &worker.lanes).filter_map(lane_lag).sum()
-}
-
-fn lane_lag(lane: &LaneStatus) -> Option<i64> {
-    Some((lane.end? - lane.next?).max(0))
+    workers.iter().flat_map(|worker| &worker.lanes).filter_map(|lane| lane.lag).sum()
 }
 
 fn worker(status: &WorkerStatus) -> Value {
@@ -179,7 +181,7 @@ fn worker(status: &WorkerStatus) -> Value {
             "partition": lane.partition.number,
             "next": lane.next,
             "end": lane.end,
-            "lag": lane_lag(lane),
+            "lag": lane.lag,
             "resume": lane.resume,
             "plan_since": lane.plan_since.map(|offset| offset.0),
             "held": lane.held.as_ref().map(held_json),
@@ -196,6 +198,7 @@ fn worker(status: &WorkerStatus) -> Value {
         "rows_per_second": status.rows_per_second.round(),
         "longest_swap_pause_ms": status.longest_swap_pause,
         "failure": status.failure,
+        "undelivered_seconds": status.undelivered().map(|waited| waited.as_secs()),
         "breaker": status.breaker.as_ref().map(|breaker| json!({
             "failed": breaker.failed,
             "waiting": breaker.waiting.iter().map(ToString::to_string).collect::<Vec<_>>(),

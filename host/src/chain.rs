@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 pub mod apply;
 mod stage;
+pub mod team;
 
 /// A call that went wrong. The instance is discarded, whatever it was.
 #[derive(Clone, Debug, PartialEq, Eq)]

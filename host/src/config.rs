@@ -24,6 +24,7 @@ mod on;
 mod options;
 mod pipeline;
 mod reader;
+mod registry;
 mod report;
 mod secret;
 mod security;
@@ -38,6 +39,7 @@ pub use http::{
 };
 pub use machine::Machine;
 pub use reader::similar;
+pub use registry::SchemaRegistry;
 pub use report::{Problem, Report, Severity};
 pub use units::{duration as read_duration, duration_text, size as read_size, size_text};
 
@@ -78,6 +80,8 @@ pub struct Config {
     pub host: String,
     /// Where metrics, health and status are served; `None`: nowhere.
     pub admin: Option<SocketAddr>,
+    /// The schema registry that modules may ask; `None`: there is none.
+    pub registry: Option<SchemaRegistry>,
     /// How long draining may take at the end.
     pub grace: Duration,
     /// How logs are written.
@@ -136,6 +140,8 @@ pub struct Pipeline {
     pub delivery: Delivery,
     /// Members of the group that this host starts.
     pub workers: usize,
+    /// How many parts of a batch each of them passes at once.
+    pub parallel: usize,
     /// How much a batch may hold.
     pub batch: BatchLimit,
     /// How often resume points are committed.

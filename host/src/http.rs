@@ -1,4 +1,4 @@
-//! Adapter: sinks that send batches of rows by HTTP.
+//! Adapter: sinks that send batches of rows by HTTP, and the schema registry.
 //!
 //! Gathering, order, retries, splitting and what becomes of refused rows are one place, [`HttpSink`]. What a destination is
 //! sent and what its answers mean is an [`Endpoint`]'s: one for each type of sink.
@@ -9,6 +9,7 @@ mod endpoint;
 mod json;
 mod late;
 mod plain;
+mod registry;
 mod request;
 mod secrets;
 mod sink;
@@ -21,5 +22,6 @@ pub use cloud::Cloud;
 pub use endpoint::{Answer, Endpoint, Frame, Row};
 pub use late::follow as follow_late_errors;
 pub use plain::Plain;
+pub use registry::SchemaRegistry;
 pub use sink::HttpSink;
 pub use sql::Sql;

@@ -144,6 +144,12 @@ impl Ledger {
         self.lanes.iter().flat_map(|book| &book.open).map(|entry| u64::from(entry.outstanding)).sum()
     }
 
+    /// What all spans of a lane still wait for.
+    pub fn outstanding_of(&self, lane: Lane) -> u64 {
+        let book = self.lanes.get(lane.slot as usize).filter(|book| book.epoch == lane.epoch);
+        book.into_iter().flat_map(|book| &book.open).map(|entry| u64::from(entry.outstanding)).sum()
+    }
+
     /// Resume points that moved since they were last marked as committed.
     pub fn moved(&self) -> Vec<(Lane, Resume)> {
         let books = self.lanes.iter().enumerate().filter(|(_, book)| book.held && book.resume != book.committed);

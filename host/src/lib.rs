@@ -2,7 +2,7 @@
 //!
 //! The layers, from the bottom: words (`record`, `batch`, `outputs`, `ledger`, `route`, `policy`, `breaker`,
 //! `dead_letter`, `backoff`, `finding`, `harmless`, `config`),
-//! ports (`source`, `sink`, `chain`, `modules`), adapters (`kafka`, `sink::stdout`, `wasm`, `modules::watch`), control
+//! ports (`source`, `sink`, `chain`, `modules`, `registry`), adapters (`kafka`, `sink::stdout`, `wasm`, `modules::watch`), control
 //! (`worker`, `redrive`, `modules::reload`, `admin`, `service`), and `cli` on top.
 
 pub mod admin;
@@ -26,6 +26,7 @@ pub mod policy;
 pub mod record;
 pub mod records;
 pub mod redrive;
+pub mod registry;
 pub mod route;
 pub mod service;
 pub mod sink;

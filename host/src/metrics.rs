@@ -26,6 +26,7 @@ const HTTP_REQUESTS: &str = "edgemill_http_requests_total";
 const HTTP_RETRIES: &str = "edgemill_http_retries_total";
 const HTTP_SECONDS: &str = "edgemill_http_request_seconds";
 const LATE_ERRORS: &str = "edgemill_http_late_errors_total";
+const REGISTRY_REQUESTS: &str = "edgemill_schema_registry_requests_total";
 const STALLED: &str = "edgemill_lanes_stalled";
 const PLAN: &str = "edgemill_plan";
 const RELOADS: &str = "edgemill_reloads_total";
@@ -50,7 +51,10 @@ pub fn describe() {
         "time that a worker waited for a transaction to be committed"
     );
     describe_counter!(REWINDS, "lanes read again after a delivery failed");
-    describe_gauge!(LAG, "records between the next one to read and the end of the partition, by partition");
+    describe_gauge!(
+        LAG,
+        "records that are not done with, from those on their way to the end of the partition, by partition"
+    );
     describe_gauge!(GUEST_MEMORY, Unit::Bytes, "memory of a worker's live instances");
     describe_counter!(WORKER_RESTARTS, "workers made anew after a failure");
     describe_counter!(
@@ -61,6 +65,10 @@ pub fn describe() {
     describe_counter!(HTTP_RETRIES, "requests of HTTP sinks that are tried again");
     describe_histogram!(HTTP_SECONDS, Unit::Seconds, "time of an HTTP sink's request, from sending it to its answer");
     describe_counter!(LATE_ERRORS, "errors that a destination listed later, of rows that it had taken");
+    describe_counter!(
+        REGISTRY_REQUESTS,
+        "requests to the schema registry: answered, refused, or lost while it was away"
+    );
     describe_gauge!(STALLED, "lanes that hand nothing out though they are read and not at their end");
     describe_gauge!(PLAN, "number of the newest plan");
     describe_counter!(RELOADS, "changes of modules that were taken (ok) or refused, by step");
@@ -185,6 +193,11 @@ impl WorkerMetrics {
         gauge!(LAG, "pipeline" => self.pipeline.clone(), "topic" => topic.to_owned(), "partition" => partition.to_string())
             .set(records as f64);
     }
+}
+
+/// Counts a request to the schema registry, by what came of it.
+pub fn registry_asked(result: &'static str) {
+    counter!(REGISTRY_REQUESTS, "result" => result).increment(1);
 }
 
 /// Counts a worker that is made anew.

@@ -42,6 +42,12 @@ pub trait Module: Send + Sync {
     /// # Errors
     /// It does not start, or refuses its configuration.
     fn instantiate(&self) -> Result<Box<dyn Transform>, LoadError>;
+
+    /// Whether it keeps something for each partition from record to record, so that its records cannot be shared out among
+    /// instances.
+    fn is_by_partition(&self) -> bool {
+        false
+    }
 }
 
 /// SHA-256 in hexadecimal: what a module is called by in logs, dead letters and the cache.

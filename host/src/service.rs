@@ -3,7 +3,7 @@
 
 use crate::admin::{self, PipelineView, View};
 use crate::backoff::Backoff;
-use crate::chain::apply::Chain;
+use crate::chain::team::Team;
 use crate::config::{Config, Delivery, KafkaSource as SourceConfig, Pipeline, Sink as SinkConfig, Stage};
 use crate::kafka::{Identity, KafkaSink, KafkaSource};
 use crate::metrics::{self, WorkerMetrics};
@@ -21,7 +21,7 @@ use crate::wasm::Engine;
 use crate::worker::handover::Handover;
 use crate::worker::status::{State, StatusBoard};
 use crate::worker::{Parts, Settings, Worker, WorkerError};
-use http::{Http, Requests};
+use http::Http;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -32,6 +32,8 @@ pub mod connect;
 mod ending;
 mod http;
 pub mod once;
+
+pub use http::{Requests, grant_registry};
 
 /// Waits between the lives of a worker that fails.
 const RESTART: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -97,6 +99,8 @@ impl Service {
             metrics::describe();
         }
         let engine = Engine::new(Some(&config.state)).map_err(|error| RunError::Configuration(error.to_string()))?;
+        let requests = Requests::default();
+        grant_registry(&engine, &config, &requests)?;
         let load: Load = Arc::new(move |stage: &Stage, bytes: &[u8]| engine.load_stage(stage, bytes));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -109,7 +113,7 @@ impl Service {
         let (ends, ended) = sync_channel(workers);
         let mut service = Self {
             runtime,
-            requests: Requests::default(),
+            requests,
             workers: Vec::new(),
             views: Vec::new(),
             late: Vec::new(),
@@ -246,6 +250,8 @@ impl Service {
         self.workers.drain(..).for_each(|worker| drop(worker.thread.join()));
         let views = self.config.pipelines.iter().zip(&self.views);
         views.for_each(|(pipeline, (_, workers))| ending::last_word(&pipeline.name, workers));
+        // a module that is being loaded waits for no answer any more
+        drop(std::mem::take(&mut self.requests));
         // the watcher's sender and ours end the reload thread's loop
         drop(self.watch.take());
         if let Some((hints, thread)) = self.reload.take() {
@@ -266,6 +272,7 @@ fn loader(config: &Config, pipeline: &Pipeline, load: &Load) -> Loader {
         pipeline: pipeline.name.clone(),
         folder: config.modules.clone(),
         stages: pipeline.chain.clone(),
+        parallel: pipeline.parallel,
         sink: pipeline.policy,
         load: load.clone(),
         self_test: crate::modules::self_test::run,
@@ -288,7 +295,7 @@ fn prepare(config: &Config, pipeline: &Pipeline, load: &Load) -> Result<Prepared
     let wakes = (0..pipeline.workers).map(|_| wake()).collect::<Result<Vec<_>, _>>()?;
     let wakes: Vec<_> = wakes.into_iter().map(|wake| (wake.clone(), Arc::new(Handover::new(wake)))).collect();
     let handovers = wakes.iter().map(|(_, handover)| handover.clone()).collect();
-    let plans = Arc::new(Plans::new(plan, Arc::new(routes(pipeline)), handovers));
+    let plans = Arc::new(Plans::new(plan, Arc::new(routes(pipeline)), pipeline.parallel, handovers));
     plans.set_refused(refused);
     Ok((loader, plans, wakes))
 }
@@ -391,9 +398,10 @@ impl Life {
 
     /// Puts a worker together and runs it.
     fn work(&self, source: Box<dyn Source>, (sink, dead_letters): Sinks) -> Result<(), WorkerError> {
-        let chain = Chain::start(self.plans.current(), self.plans.routes().clone())
-            .map_err(|error| WorkerError::Anew(format!("a module does not start again: {error}")))?;
-        let parts = Parts { source, sink, dead_letters, chain };
+        let chain = self.plans.start();
+        let chain = chain.map_err(|error| WorkerError::Anew(format!("a module does not start again: {error}")))?;
+        let team = Team::start(&format!("{}-{}", self.pipeline.name, self.number), self.pipeline.parallel);
+        let parts = Parts { source, sink, dead_letters, chain, team: team.map_err(WorkerError::Anew)? };
         let settings = Settings {
             pipeline: self.pipeline.name.clone(),
             host: self.host.clone(),

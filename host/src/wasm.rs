@@ -6,6 +6,7 @@
 
 use crate::config::{Ends, Limits, ModuleType, Stage};
 use crate::modules::{LoadError, Module};
+use crate::registry::Registry;
 use cache::Cache;
 use serde_json::Value;
 use settings::Checks;
@@ -57,6 +58,8 @@ struct Shared {
     /// For modules without a limit of time: made when the first such module comes.
     untimed: OnceLock<Runtime>,
     cache: Option<Cache>,
+    /// What modules may ask for schemas.
+    registry: OnceLock<Arc<dyn Registry>>,
     _ticker: Ticker,
 }
 
@@ -83,6 +86,7 @@ struct Loading<'a> {
     config: &'a Value,
     limits: Limits,
     ends: &'a Ends,
+    registry: Option<Arc<dyn Registry>>,
 }
 
 /// The engine could not be made.
@@ -99,7 +103,22 @@ impl Engine {
         let cache = state.map(|state| Cache::open(state.join("compiled"))).transpose().map_err(EngineError)?;
         let timed = Runtime::new(Checks::Time).map_err(|error| EngineError(format!("{error:#}")))?;
         let ticker = Ticker::start(timed.engine.weak()).map_err(|error| EngineError(error.to_string()))?;
-        Ok(Self { shared: Arc::new(Shared { timed, untimed: OnceLock::new(), cache, _ticker: ticker }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                timed,
+                untimed: OnceLock::new(),
+                cache,
+                registry: OnceLock::new(),
+                _ticker: ticker,
+            }),
+        })
+    }
+
+    /// Lets the modules of pipelines ask a schema registry. Only the first that is given counts.
+    // Promise: closed
+    pub fn grant(&self, registry: Arc<dyn Registry>) {
+        // a second one would be a mistake of the caller's, which changes nothing
+        let _ = self.shared.registry.set(registry);
     }
 
     /// Makes a module of a file's bytes: compiles it, and makes an instance to see that it works.
@@ -109,7 +128,7 @@ impl Engine {
     // Promise: keep
     pub fn load(&self, name: &str, bytes: &[u8], config: &Value, limits: Limits) -> Result<Arc<dyn Module>, LoadError> {
         let ends = &Ends::default();
-        self.make(bytes, None, Loading { name, hash: String::new(), config, limits, ends })
+        self.make(bytes, None, Loading { name, hash: String::new(), config, limits, ends, registry: None })
     }
 
     fn make(&self, bytes: &[u8], wanted: Option<ModuleType>, what: Loading<'_>) -> Result<Arc<dyn Module>, LoadError> {
@@ -145,7 +164,9 @@ impl Engine {
     /// As [`Engine::load`]; or it is made for something else than the table says.
     pub fn load_stage(&self, stage: &Stage, bytes: &[u8]) -> Result<Arc<dyn Module>, LoadError> {
         let Stage { module: name, config, limits, ends, module_type, .. } = stage;
-        self.make(bytes, *module_type, Loading { name, hash: String::new(), config, limits: *limits, ends })
+        let registry = self.shared.registry.get().cloned();
+        let what = Loading { name, hash: String::new(), config, limits: *limits, ends, registry };
+        self.make(bytes, *module_type, what)
     }
 
     fn runtime(&self, limits: Limits) -> Result<&Runtime, LoadError> {

@@ -5,6 +5,7 @@
 use crate::backoff::Backoff;
 use crate::breaker::Limit;
 use crate::chain::apply::Chain;
+use crate::chain::team::Team;
 use crate::metrics::WorkerMetrics;
 use crate::record::{Lane, Partition};
 use crate::sink::{Pace, Settled, Sink, SinkError};
@@ -87,6 +88,8 @@ pub struct Parts {
     pub dead_letters: Option<Box<dyn Sink>>,
     /// Instances of the newest plan.
     pub chain: Chain,
+    /// Who helps with a batch, where parts of it are passed at once.
+    pub team: Option<Team>,
 }
 
 /// What a worker is told once.
@@ -104,7 +107,7 @@ pub struct Settings {
     pub exactly_once: bool,
     /// How often resume points are committed.
     pub commit_interval: Duration,
-    /// How long draining may take at the end.
+    /// How long draining may take at the end, from when the worker is asked to end.
     pub grace: Duration,
     /// How long it may take when lanes are revoked: the group must not lose patience.
     pub revocation: Duration,
@@ -118,6 +121,7 @@ pub struct Settings {
 pub struct Worker {
     source: Box<dyn Source>,
     chain: Chain,
+    team: Option<Team>,
     hands: Hands,
     handover: Arc<Handover>,
     wake: Wake,
@@ -157,11 +161,12 @@ impl Worker {
         let now = Instant::now();
         let number = parts.chain.plan().number;
         board.update(|status| (status.state, status.plan) = (State::Joining, number));
-        let Parts { source, sink, dead_letters, chain } = parts;
+        let Parts { source, sink, dead_letters, chain, team } = parts;
         let next_commit = now + settings.commit_interval;
         Self {
             source,
             chain,
+            team,
             hands: Hands::new(sink, dead_letters, settings, metrics),
             handover,
             wake,
@@ -303,7 +308,7 @@ impl Worker {
         if !lost {
             // lanes share their transaction
             let drained = if exactly_once { self.held() } else { lanes.to_vec() };
-            self.drain(&drained, self.hands.settings.revocation)?;
+            self.drain(&drained, Instant::now() + self.hands.settings.revocation)?;
             self.commit_and_wait(lanes)?;
         } else if exactly_once {
             self.abort_transaction("lanes were lost")?;
@@ -368,12 +373,14 @@ impl Worker {
             }
             return self.abort_transaction(message);
         }
+        let outstanding = self.hands.ledger.outstanding_of(lane);
         // the first failure of a lane rewinds it; the others of that time belong to an older epoch
         let Some((again, resume)) = self.hands.ledger.rewind(lane) else { return Ok(()) };
         self.hands.sink.release(&[lane]);
         self.hands.metrics.rewinds.increment(1);
         let Some(book) = self.lanes.iter_mut().find(|book| book.lane == lane) else { return Ok(()) };
         book.lane = again;
+        book.undone += outstanding;
         book.catch_up();
         if refused {
             book.careful_to = book.careful_to.max(book.last);

@@ -6,8 +6,9 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 dist=${EDGEMILL_CACHE:-$here/../../.cache}/kafka
 mkdir -p "$dist" && dist=$(cd "$dist" && pwd)
 exec 9>"$dist/.lock" && flock 9
-want=$(cat "$here"/{pom.xml,log4j2.yaml,get-kafka.sh,kafka.sh} | sha256sum)
+want=$(cat "$here"/{pom.xml,log4j2.yaml,get-kafka.sh,kafka.sh,archive.sh} | sha256sum)
 [ "$(cat "$dist/.complete" 2>/dev/null)" = "$want" ] && exit 0
+. "$here/archive.sh"
 
 echo "getting Kafka into $dist" >&2
 rm -rf "$dist"/{libs,template,classes.jsa,.complete}
@@ -28,16 +29,9 @@ java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$dist/libs/*" -Dlog4
   --add-scram 'SCRAM-SHA-512=[name=alice,password=alice-secret]' --add-scram 'SCRAM-SHA-256=[name=alice,password=alice-secret]' \
   >"$dist/format.log" 2>&1 || { cat "$dist/format.log" >&2; exit 1; }
 
-# One start and stop of a broker writes the archive. Three free ports: below the range that outgoing connections take theirs from.
+# Three free ports: below the range that outgoing connections take theirs from.
 run=$(mktemp -d) && trap 'rm -rf "$run"' EXIT
 port=$((10000 + RANDOM % 20000))
-KAFKA_JVM="-XX:ArchiveClassesAtExit=$dist/classes.jsa" "$here/kafka.sh" "$run" "$port" $((port + 1)) $((port + 2)) >"$run/log" 2>&1 &
-broker=$!
-for _ in $(seq 600); do
-  grep -q 'Kafka Server started' "$run/log" && break
-  kill -0 $broker 2>/dev/null || { tail -20 "$run/log" >&2; exit 1; }
-  sleep 0.1
-done
-kill $broker && wait $broker || true
-[ -f "$dist/classes.jsa" ] || { tail -20 "$run/log" >&2; exit 1; }
+write_archive "$dist/classes.jsa" 60 'Kafka Server started' \
+  env KAFKA_JVM="-XX:ArchiveClassesAtExit=$dist/classes.jsa" "$here/kafka.sh" "$run" "$port" $((port + 1)) $((port + 2))
 echo "$want" > "$dist/.complete"

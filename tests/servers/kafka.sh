@@ -3,6 +3,7 @@
 # It is usable once it has printed 'Kafka Server started'. A DIR that was used before starts again with its data.
 #   PORT       PLAINTEXT
 #   SASL_PORT  SASL_PLAINTEXT; alice/alice-secret by SCRAM-SHA-512 and -256, bob/bob-secret by PLAIN
+# Topics do not come by themselves: they are to be made.
 #   KAFKA_PROPERTIES  more lines for server.properties (the last of two wins)    KAFKA_JVM  more options for Java    KAFKA_HEAP  256m
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -25,11 +25,13 @@ mod scenarios {
     mod kafka_errors;
     mod kept;
     mod kill;
+    mod languages;
     mod late;
     mod load;
     mod million;
     mod new;
     mod once;
+    mod parallel;
     mod pipeline;
     mod poison;
     mod policy;
@@ -37,6 +39,7 @@ mod scenarios {
     mod rebalances;
     mod redpanda;
     mod redrive;
+    mod registry;
     mod replay;
     mod shape;
     mod stalled;

@@ -41,7 +41,11 @@ const BELOW_ADAPTERS: &[&str] = &["words", "ports", "configuration"];
 
 const LAYERS: &[Layer] = &[
     Layer { name: "words", modules: WORDS, may_name: &[] },
-    Layer { name: "ports", modules: &["source", "sink", "chain", "modules", "wake", "metrics"], may_name: &["words"] },
+    Layer {
+        name: "ports",
+        modules: &["source", "sink", "chain", "modules", "registry", "wake", "metrics"],
+        may_name: &["words"],
+    },
     Layer { name: "configuration", modules: &["config"], may_name: &["words", "ports"] },
     // Each adapter is a layer of its own: they never name each other.
     Layer { name: "adapter kafka", modules: &["kafka"], may_name: BELOW_ADAPTERS },
@@ -95,6 +99,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("metrics_exporter_prometheus", &["admin", "service"]),
     ("notify", &["modules/watch"]),
     ("notify_debouncer_full", &["modules/watch"]),
+    ("rayon", &["chain/team"]),
     ("rdkafka", &["kafka"]),
     ("reqwest", &["http"]),
     ("rustls", &["http"]),

@@ -40,6 +40,7 @@ impl Pass {
             sink: Box::new(Nowhere::default()),
             dead_letters: None,
             chain,
+            team: None,
         };
         let settings = Settings {
             pipeline: "micro".to_owned(),

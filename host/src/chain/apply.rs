@@ -1,6 +1,7 @@
 //! A chain of live instances applied to one batch: outputs, and the records that failed, each traced to its origin.
 
 use super::stage::{Fallen, Stage};
+use super::team::{GoOn, Team};
 use super::{Fault, Plan, Transform};
 use crate::batch::Batch;
 use crate::modules::LoadError;
@@ -37,18 +38,23 @@ pub struct Applied<'a> {
     pub steps: Vec<&'a Outputs>,
 }
 
-/// The live instances of one plan, owned by one worker.
+/// The live instances of one plan, owned by one worker: one of each module, and as many more as parts of a batch are passed
+/// at once.
 pub struct Chain {
     plan: Arc<Plan>,
     routes: Arc<Routes>,
-    stages: Vec<Stage>,
+    line: Line,
+    more: Vec<Line>,
 }
+
+/// One instance of each module.
+struct Line(Vec<Stage>);
 
 impl Chain {
     /// A chain without instances: they are made when the first batch comes.
     pub fn new(plan: Arc<Plan>, routes: Arc<Routes>) -> Self {
-        let stages = plan.stages.iter().map(|stage| Stage::new(stage.clone(), None)).collect();
-        Self { plan, routes, stages }
+        let line = Line(plan.stages.iter().map(|stage| Stage::new(stage.clone(), None)).collect());
+        Self { plan, routes, line, more: Vec::new() }
     }
 
     /// A chain with instances made now.
@@ -56,12 +62,16 @@ impl Chain {
     /// # Errors
     /// A module does not start.
     pub fn start(plan: Arc<Plan>, routes: Arc<Routes>) -> Result<Self, LoadError> {
-        let live = |stage: &super::PlanStage| -> Result<Stage, LoadError> {
-            let instance: Box<dyn Transform> = stage.module.instantiate()?;
-            Ok(Stage::new(stage.clone(), Some(instance)))
-        };
-        let stages = plan.stages.iter().map(live).collect::<Result<_, _>>()?;
-        Ok(Self { plan, routes, stages })
+        Ok(Self { line: Line::start(&plan)?, more: Vec::new(), plan, routes })
+    }
+
+    /// The same with instances for `parallel` parts of a batch at once.
+    ///
+    /// # Errors
+    /// A module does not start.
+    pub fn widen(mut self, parallel: usize) -> Result<Self, LoadError> {
+        self.more = (1..parallel).map(|_| Line::start(&self.plan)).collect::<Result<_, _>>()?;
+        Ok(self)
     }
 
     /// The plan that it runs.
@@ -71,12 +81,16 @@ impl Chain {
 
     /// Bytes of guest memory held.
     pub fn memory(&self) -> usize {
-        self.stages.iter().map(Stage::memory).sum()
+        self.stages().map(Stage::memory).sum()
     }
 
     /// Instances that faulted and were replaced.
     pub fn restarts(&self) -> u64 {
-        self.stages.iter().map(|stage| stage.restarts).sum()
+        self.stages().map(|stage| stage.restarts).sum()
+    }
+
+    fn stages(&self) -> impl Iterator<Item = &Stage> {
+        std::iter::once(&self.line).chain(&self.more).flat_map(|line| &line.0)
     }
 
     /// Passes a batch through all modules. `go_on` is asked between calls of a replay; false abandons it.
@@ -84,18 +98,47 @@ impl Chain {
     /// # Errors
     /// See [`ApplyError`].
     // Promise: whole
-    pub fn apply<'a>(
+    pub fn apply<'a>(&'a mut self, batch: &'a Batch<'_>, go_on: &mut GoOn<'_>) -> Result<Applied<'a>, ApplyError> {
+        self.line.apply(&self.routes, batch, go_on)
+    }
+
+    /// Passes parts of a batch through all modules, as many at once as there are instances for, and gives what came of each:
+    /// of no more of them than that.
+    pub fn apply_parts<'a>(
         &'a mut self,
+        team: &Team,
+        parts: &[&'a Batch<'_>],
+        go_on: &mut GoOn<'_>,
+    ) -> Vec<Result<Applied<'a>, ApplyError>> {
+        let routes = &*self.routes;
+        let lines = std::iter::once(&mut self.line).chain(&mut self.more);
+        let work: Vec<(&'a Batch<'_>, &'a mut Line)> = parts.iter().copied().zip(lines).collect();
+        team.share(work, |(part, line), go_on| line.apply(routes, part, go_on), go_on)
+    }
+}
+
+impl Line {
+    fn start(plan: &Plan) -> Result<Self, LoadError> {
+        let live = |stage: &super::PlanStage| -> Result<Stage, LoadError> {
+            let instance: Box<dyn Transform> = stage.module.instantiate()?;
+            Ok(Stage::new(stage.clone(), Some(instance)))
+        };
+        plan.stages.iter().map(live).collect::<Result<_, _>>().map(Line)
+    }
+
+    fn apply<'a>(
+        &'a mut self,
+        routes: &Routes,
         batch: &'a Batch<'_>,
-        go_on: &mut dyn FnMut() -> bool,
+        go_on: &mut GoOn<'_>,
     ) -> Result<Applied<'a>, ApplyError> {
         let mut trace = Trace { origins: None, routes: Vec::new(), failures: Vec::new() };
         let mut rows: Batch<'a> = batch.slice(0..batch.len());
-        let mut steps = Vec::with_capacity(self.stages.len());
-        for (position, stage) in self.stages.iter_mut().enumerate() {
+        let mut steps = Vec::with_capacity(self.0.len());
+        for (position, stage) in self.0.iter_mut().enumerate() {
             let fallen = stage.run(&rows, go_on)?;
             let outputs: &'a Outputs = &stage.outputs;
-            trace.pass(position, outputs, fallen, rows.len(), &self.routes);
+            trace.pass(position, outputs, fallen, rows.len(), routes);
             rows = outputs.view(rows);
             steps.push(outputs);
         }

@@ -6,10 +6,13 @@ use crate::breaker::Limit;
 use crate::config::{Config, Delivery, Pipeline, Report, Sink, Start, Topics, duration_text, size_text};
 use crate::harmless::one_line;
 use crate::policy::{Class, Policy, Rule};
+use crate::registry::{Registered, Registry, RegistryError, Schema};
+use crate::service::{Requests, grant_registry};
 use crate::wasm::Engine;
 use anyhow::anyhow;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 mod connections;
@@ -37,7 +40,7 @@ pub(super) struct Arguments {
 /// Runs it.
 pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
     let (config, report) = arguments.config.load()?;
-    let (report, chains) = load_modules(&config, report.absent_as_errors())?;
+    let (report, chains) = load_modules(&config, report.absent_as_errors(), arguments.connect)?;
     if report.has_errors() {
         return Err(Failure::Configuration(report));
     }
@@ -58,9 +61,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
 }
 
 /// Loads every module, and gives a line of text for each, by pipeline.
-fn load_modules(config: &Config, mut report: Report) -> Result<(Report, Vec<Vec<String>>), Failure> {
+fn load_modules(config: &Config, mut report: Report, ask: bool) -> Result<(Report, Vec<Vec<String>>), Failure> {
     // no folder of compiled modules: the one who checks may be another user than the one who runs
     let engine = Engine::new(None).map_err(|error| Failure::Failed(anyhow!(error)))?;
+    let requests = Requests::default();
+    match &config.registry {
+        Some(_) if ask => grant_registry(&engine, config, &requests)?,
+        Some(_) => engine.grant(Arc::new(NotAsked)),
+        None => {}
+    }
     let mut chains = Vec::new();
     for pipeline in &config.pipelines {
         let mut chain = Vec::new();
@@ -107,6 +116,39 @@ fn describe(config: &Config, chains: &[Vec<String>], out: &mut String) {
     }
     let admin = config.admin.map_or("off".to_owned(), |address| address.to_string());
     let _ = writeln!(out, "admin address    {admin}");
+    if let Some(registry) = &config.registry {
+        let who = registry.login.as_ref().map_or(String::new(), |(name, _)| format!(" as {name}"));
+        let timeout = duration_text(registry.client.timeout);
+        let text = format!("{}{who}, up to {timeout} for an answer", registry.url);
+        let _ = writeln!(out, "schema registry  {}", one_line(&text));
+    }
+}
+
+/// What a module hears that asks the schema registry while it starts, where nothing is to be connected to.
+struct NotAsked;
+
+impl NotAsked {
+    fn answer<T>() -> Result<T, RegistryError> {
+        Err(RegistryError("`check` asks it only with --connect".to_owned()))
+    }
+}
+
+impl Registry for NotAsked {
+    fn timeout(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn schema(&self, _: i32) -> Result<Arc<Schema>, RegistryError> {
+        Self::answer()
+    }
+
+    fn version(&self, _: &str, _: Option<i32>) -> Result<Arc<Registered>, RegistryError> {
+        Self::answer()
+    }
+
+    fn register(&self, _: &str, _: &Schema) -> Result<i32, RegistryError> {
+        Self::answer()
+    }
 }
 
 /// A line of a pipeline. Names and addresses may hold anything.

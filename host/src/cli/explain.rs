@@ -15,7 +15,7 @@ use crate::policy::Action;
 use crate::record::Partition;
 use crate::records::{Gathered, Row};
 use crate::route::Routes;
-use crate::service::routes;
+use crate::service::{Requests, grant_registry, routes};
 use crate::wasm::Engine;
 use anyhow::anyhow;
 use std::fmt::Write as _;
@@ -124,6 +124,8 @@ fn copy(batch: &Batch<'_>, index: usize) -> Gathered {
 /// Passes the record through the chain, a module at a time; whether it failed.
 fn follow(config: &Config, pipeline: &Pipeline, record: Gathered, text: &mut String) -> Result<bool, Failure> {
     let engine = engine()?;
+    let requests = Requests::default();
+    grant_registry(&engine, config, &requests)?;
     let routes = Arc::new(routes(pipeline));
     let mut rows = vec![(record, None::<String>)];
     let mut failed = false;

@@ -89,7 +89,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
     let bar = progress(arguments);
     let feed = Feed { generator, lz4: arguments.lz4.then(Lz4::new), count: arguments.count, rate: arguments.rate };
     feed.run(to.as_mut(), &wake, &bar)?;
+    let made = bar.position();
     bar.finish_and_clear();
+    if let Some(topic) = &arguments.topic {
+        eprintln!("{made} records are in {topic}");
+    }
     Ok(Done::Well)
 }
 

@@ -3,6 +3,7 @@
 use super::arguments::{ConfigFile, pipeline};
 use super::rows::{describe, outcome};
 use super::{Done, Failure, admin};
+use crate::config::Topics;
 use crate::harmless::one_line;
 use crate::records::{Gathered, Line};
 use crate::worker::tap::Wish;
@@ -11,6 +12,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::fmt::Write as _;
 use std::io::{BufRead, ErrorKind, Write as _};
+use std::time::Duration;
+
+/// How long nothing comes before it is said so.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Shows records on their way through a running pipeline, live: before and after each module
 ///
@@ -112,6 +117,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
         let known = known().collect::<Vec<_>>().join(", ");
         return Err(Failure::usage(format!("no module {module:?} in the pipeline's chain; it has {known}")));
     }
+    if let (Some(topic), Topics::List(read)) = (&arguments.topic, &pipeline.source.topics)
+        && !read.contains(topic)
+    {
+        return Err(Failure::usage(format!("the pipeline does not read {topic:?}, but {}", read.join(", "))));
+    }
     let Arguments { topic, partition, key, contains, failed, per_second, .. } = arguments;
     let wish = Wish {
         topic: topic.clone(),
@@ -124,8 +134,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
     let path = format!("/pipelines/{}/tap", pipeline.name);
     let wish = serde_json::to_string(&wish).map_err(|error| Failure::Failed(anyhow!(error)))?;
     let mut answer = admin::post(admin::port(&config)?, &path, &wish)?;
-    // a quiet topic is no failure
-    answer.get_ref().set_read_timeout(None)?;
+    wait_for_the_first(&mut answer, &pipeline.name)?;
     let mut left = arguments.count.unwrap_or(u64::MAX);
     let (mut out, mut line) = (std::io::stdout().lock(), String::new());
     while left > 0 {
@@ -148,6 +157,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
         (_, None) => Err(Failure::Failed(anyhow!("the program ended"))),
         (left, Some(_)) => Err(Failure::Failed(anyhow!("the program ended; {left} records were still to come"))),
     }
+}
+
+/// A quiet topic is no failure, but after a while somebody may wonder.
+fn wait_for_the_first(answer: &mut admin::Answer, pipeline: &str) -> Result<(), Failure> {
+    answer.get_ref().set_read_timeout(Some(PATIENCE))?;
+    let waited = answer.fill_buf().map(|_| ());
+    if waited.is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)) {
+        eprintln!(
+            "no such record has passed {pipeline} for {PATIENCE:?}; /readyz says whether it is held up; waiting on"
+        );
+    }
+    Ok(answer.get_ref().set_read_timeout(None)?)
 }
 
 /// A record's way, for people.

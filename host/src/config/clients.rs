@@ -189,16 +189,26 @@ pub(super) fn sink(section: &Section<'_>, cluster: &Cluster) -> (Sink, Vec<Writt
             section.only(&["type"], |key, _| {
                 SINK.contains(&key)
                     .then(|| format!("`{key}` belongs to a sink of type \"kafka\"; standard output has no keys"))
+                    .or_else(|| other_type(key))
             });
             (Sink::Stdout, Vec::new())
         }
     }
 }
 
+/// Which sinks by HTTP have a key.
+fn other_type(key: &str) -> Option<String> {
+    let types = [("http", &http::HTTP[..]), ("featurebase-cloud", &http::CLOUD), ("featurebase", &http::SQL)];
+    let has = |keys: &[&str]| keys.contains(&key) || http::COMMON.contains(&key);
+    let types: Vec<_> = types.iter().filter(|(_, keys)| has(keys)).map(|(name, _)| format!("{name:?}")).collect();
+    let help = || format!("sinks of type {} have it: correct `type`, or leave it out", types.join(" and "));
+    (!types.is_empty()).then(help)
+}
+
 fn kafka_sink(section: &Section<'_>, cluster: &Cluster) -> (Sink, Vec<Written>) {
     section.only(&SINK, |key, item| match key {
         "topics" => Some("a sink has one `topic`; modules may choose among the topics in `routes`".to_owned()),
-        _ => hint(key, item),
+        _ => hint(key, item).or_else(|| other_type(key)),
     });
     let client = cluster.producer(section);
     let written = |topic: String, place: Place| Written { brokers: client.brokers.clone(), topic, place };

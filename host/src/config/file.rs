@@ -2,14 +2,15 @@
 
 use super::reader::{Item, Place, Reader, Section};
 use super::report::{Problem, Report, Severity};
-use super::{Config, LogFormat, Surroundings, across, clients, pipeline, secret};
+use super::{Config, LogFormat, Surroundings, across, clients, pipeline, registry, secret};
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::de::DeTable;
 
-const TOP: [&str; 8] = ["modules", "state", "host", "grace", "unreachable_after", "log", "admin", "pipelines"];
+const TOP: [&str; 9] =
+    ["modules", "state", "host", "grace", "unreachable_after", "log", "admin", "schema-registry", "pipelines"];
 
 const EXAMPLE: &str = "a small one is:
 [pipelines.flights.source]
@@ -94,6 +95,7 @@ fn top(section: &Section<'_>) -> Config {
         state: state(section).unwrap_or_else(|| folder("state", "state")),
         host: host(section),
         admin: admin(section),
+        registry: registry::registry(section),
         grace: section.get("grace").and_then(|item| item.duration(Duration::ZERO)).unwrap_or(Duration::from_secs(20)),
         log: section
             .get("log")

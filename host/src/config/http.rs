@@ -19,7 +19,7 @@ pub use columns::{ColumnType, Id, Part, SqlColumn, Unit};
 pub use featurebase::{Featurebase, Tombstones};
 pub(super) use featurebase::{KEYS as SQL, sql};
 
-use address::address;
+pub(super) use address::address;
 
 /// The tutorials' login.
 const LOGIN: &str = "https://id.featurebase.com";
@@ -246,7 +246,7 @@ fn hint(key: &str) -> Option<String> {
     }
 }
 
-fn headers(section: &Section<'_>, secrets: &mut Vec<Secret>) -> BTreeMap<String, Secret> {
+pub(super) fn headers(section: &Section<'_>, secrets: &mut Vec<Secret>) -> BTreeMap<String, Secret> {
     let example = "write `headers = { \"x-team\" = \"a\" }`";
     let Some(table) = section.get("headers").and_then(|item| item.section(example)) else { return BTreeMap::new() };
     let header = |(name, item): (&str, Item<'_>)| {
@@ -256,7 +256,7 @@ fn headers(section: &Section<'_>, secrets: &mut Vec<Secret>) -> BTreeMap<String,
         }
         let name = name.to_ascii_lowercase();
         if OWN_HEADERS.contains(&name.as_str()) {
-            let help = "leave it out: it tells the length, the kind or the way of a body, which is the sink's";
+            let help = "leave it out: it tells the length, the kind or the way of a body, which is the host's";
             item.reader.error(&item.key, format!("the header `{name}` is not yours to set"), &[help]);
         } else if name.is_empty()
             || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
@@ -273,7 +273,7 @@ fn headers(section: &Section<'_>, secrets: &mut Vec<Secret>) -> BTreeMap<String,
 }
 
 /// A string, or the content of `{ file = "…" }`; and whether it came from a file or a variable.
-fn secret_text(item: &Item<'_>) -> Option<(String, bool)> {
+pub(super) fn secret_text(item: &Item<'_>) -> Option<(String, bool)> {
     match item.value {
         DeValue::Table(table) if table.len() == 1 && table.contains_key("file") => Some((from_file(item)?, true)),
         DeValue::Table(_) => {
@@ -304,7 +304,7 @@ fn batch(section: &Section<'_>, mut batch: HttpBatch) -> HttpBatch {
     batch
 }
 
-fn client(section: &Section<'_>, secrets: Vec<Secret>) -> HttpClient {
+pub(super) fn client(section: &Section<'_>, secrets: Vec<Secret>) -> HttpClient {
     let timeout = section.get("timeout").and_then(|item| item.duration(Duration::from_millis(10)));
     let gzip = section.get("compression").and_then(|item| item.word(&[("none", false), ("gzip", true)]));
     let (mut ca, mut identity) = (None, None);

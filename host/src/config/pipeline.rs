@@ -12,9 +12,10 @@ use serde_json::Value;
 use std::time::Duration;
 use toml::de::DeValue;
 
-const PIPELINE: [&str; 11] = [
+const PIPELINE: [&str; 12] = [
     "delivery",
     "workers",
+    "parallel",
     "batch",
     "commit_interval",
     "stamp",
@@ -74,6 +75,7 @@ pub(super) fn pipeline(name: &str, section: &Section<'_>, unreachable: Option<Du
         section.reader.warn(&item.place, message, &["make `limits.memory` at least four times `batch.bytes`"]);
     }
     let workers = section.get("workers").and_then(|item| item.count(1..=1024));
+    let parallel = section.get("parallel").and_then(|item| item.count(1..=256)).unwrap_or(1);
     let interval = section.get("commit_interval").and_then(|item| item.duration(Duration::from_millis(10)));
     let usual = match delivery {
         Delivery::AtLeastOnce => Duration::from_secs(1),
@@ -82,7 +84,8 @@ pub(super) fn pipeline(name: &str, section: &Section<'_>, unreachable: Option<Du
     let mut pipeline = Pipeline {
         name: name.to_owned(),
         delivery,
-        workers: workers.unwrap_or_else(|| section.reader.surroundings.cores()),
+        workers: workers.unwrap_or_else(|| (section.reader.surroundings.cores() / parallel).max(1)),
+        parallel,
         batch,
         commit_interval: interval.unwrap_or(usual),
         stamp: section.get("stamp").and_then(|item| item.flag()).unwrap_or(false),

@@ -1,7 +1,7 @@
 //! Reads tables and values of a TOML file and collects everything that is wrong with them. Knows TOML and its places; no key.
 
 use super::report::{Problem, Severity};
-use super::{Surroundings, http, secret, units};
+use super::{Surroundings, http, registry, secret, units};
 use crate::harmless::is_hostile;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -12,13 +12,14 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// All keys by their table; of a key that several tables have, the likeliest comes first.
-pub(super) const KEYS: [(&str, &[&str]); 11] = [
-    ("", &["modules", "state", "host", "grace", "unreachable_after", "log", "admin", "pipelines"]),
+pub(super) const KEYS: [(&str, &[&str]); 12] = [
+    ("", &["modules", "state", "host", "grace", "unreachable_after", "log", "admin", "schema-registry", "pipelines"]),
     (
         "pipelines.NAME",
         &[
             "delivery",
             "workers",
+            "parallel",
             "batch",
             "commit_interval",
             "stamp",
@@ -42,6 +43,7 @@ pub(super) const KEYS: [(&str, &[&str]); 11] = [
     ("pipelines.NAME.sink", &http::SQL),
     ("pipelines.NAME.dead-letter", &["topic", "brokers", "librdkafka"]),
     ("admin", &["listen"]),
+    ("schema-registry", &registry::KEYS),
 ];
 
 /// What is collected while a file is read.

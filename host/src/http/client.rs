@@ -107,7 +107,12 @@ pub(super) async fn exchange_within(
     most: usize,
 ) -> Result<Response, Answer> {
     let again = |error: reqwest::Error| failure::failed(error, secrets);
-    let mut response = request.send().await.map_err(again)?;
+    let once_more = request.try_clone();
+    let mut response = match (request.send().await, once_more) {
+        (Err(error), Some(once_more)) if nothing_was_sent(&error) => once_more.send().await,
+        (sent, _) => sent,
+    }
+    .map_err(again)?;
     let (status, headers) = (response.status(), response.headers().clone());
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(again)? {
@@ -118,6 +123,13 @@ pub(super) async fn exchange_within(
         body.extend_from_slice(&chunk);
     }
     Ok(Response { status, headers, body, secrets: secrets.clone() })
+}
+
+/// Whether the server closed a new connection before it was used, as one does that refuses a client's certificate: the next try
+/// is told why.
+fn nothing_was_sent(error: &reqwest::Error) -> bool {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.into_iter().any(|cause| cause.to_string().contains("connection was not ready"))
 }
 
 impl Response {

@@ -86,10 +86,13 @@ impl Session {
         let about = format!("the login at {}", self.url);
         match response.verdict(&about) {
             Some(again @ Answer::Again { .. }) => Err(again),
-            _ => Err(Answer::Fatal(format!(
-                "{about} was refused, {}; correct `username` and `password`",
-                response.shown()
-            ))),
+            _ => {
+                let remedy = match response.status.as_u16() {
+                    404 | 405 | 410 => "correct `login_url`",
+                    _ => "correct `username` and `password`",
+                };
+                Err(Answer::Fatal(format!("{about} was refused, {}; {remedy}", response.shown())))
+            }
         }
     }
 }

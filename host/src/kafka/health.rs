@@ -171,7 +171,8 @@ impl Health {
             _ if fatal => Verdict::Anew(format!("{prefix}{text} ({code})")),
             // a cluster that has answered may be given new certificates just now
             Code::AllBrokersDown if let (Some(refusal), false) = (&self.refusal, self.answered) => {
-                Verdict::End(format!("{prefix}no connection to {brokers}: {refusal}"))
+                let to = if self.is_probe() { String::new() } else { format!(" to {brokers}") };
+                Verdict::End(format!("{prefix}no connection{to}: {refusal}"))
             }
             Code::AllBrokersDown => {
                 self.down.get_or_insert_with(Instant::now);

@@ -24,12 +24,25 @@ pub struct Plans {
     refused: Mutex<Option<Refused>>,
     workers: Vec<Arc<Handover>>,
     routes: Arc<Routes>,
+    parallel: usize,
 }
 
 impl Plans {
-    /// Begins with a first plan.
-    pub fn new(first: Plan, routes: Arc<Routes>, workers: Vec<Arc<Handover>>) -> Self {
-        Self { current: Mutex::new(Arc::new(first)), refused: Mutex::new(None), workers, routes }
+    /// Begins with a first plan. Each of the workers passes `parallel` parts of a batch at once.
+    pub fn new(first: Plan, routes: Arc<Routes>, parallel: usize, workers: Vec<Arc<Handover>>) -> Self {
+        Self { current: Mutex::new(Arc::new(first)), refused: Mutex::new(None), workers, routes, parallel }
+    }
+
+    /// Makes configured instances of the newest plan, for one worker.
+    ///
+    /// # Errors
+    /// An instance cannot be made.
+    pub fn start(&self) -> Result<Chain, LoadError> {
+        self.chain(self.current())
+    }
+
+    fn chain(&self, plan: Arc<Plan>) -> Result<Chain, LoadError> {
+        Chain::start(plan, self.routes.clone())?.widen(self.parallel)
     }
 
     /// The newest plan.
@@ -54,8 +67,7 @@ impl Plans {
     // Promise: keep
     pub fn publish(&self, plan: Plan) -> Result<(), LoadError> {
         let plan = Arc::new(plan);
-        let start = |_: &Arc<Handover>| Chain::start(plan.clone(), self.routes.clone());
-        let chains = self.workers.iter().map(start).collect::<Result<Vec<_>, _>>()?;
+        let chains = self.workers.iter().map(|_| self.chain(plan.clone())).collect::<Result<Vec<_>, _>>()?;
         *lock(&self.current) = plan;
         for (worker, chain) in self.workers.iter().zip(chains) {
             worker.give(chain);

@@ -41,6 +41,8 @@ pub struct Loader {
     pub folder: PathBuf,
     /// The chain, as configured.
     pub stages: Vec<Stage>,
+    /// How many parts of a batch are passed at once.
+    pub parallel: usize,
     /// What is done with records that fail at the sink.
     pub sink: Policy,
     /// Makes modules.
@@ -146,6 +148,14 @@ impl Loader {
 
     fn load(&self, stage: &Stage, file: &File) -> Result<Arc<dyn Module>, Refused> {
         let loaded = (self.load)(stage, &file.bytes);
+        let loaded = loaded.and_then(|module| match module.is_by_partition() && self.parallel > 1 {
+            true => Err(LoadError::new(
+                "configure",
+                "it keeps something for each partition from record to record, so parts of a batch cannot be passed at once: \
+                 write `parallel = 1`, and `workers` up to the number of partitions",
+            )),
+            false => Ok(module),
+        });
         let tested = loaded.and_then(|module| (self.self_test)(&self.folder, &module).map(|()| module));
         tested.map_err(|error| Refused { module: stage.module.clone(), hash: Some(file.hash.clone()), error })
     }
@@ -237,6 +247,10 @@ impl Follower {
         let running = current.stages.iter().map(|stage| Some(stage.module.hash().to_owned()));
         if running.eq(attempt.iter().cloned()) {
             // what is in the folder is what runs: whatever was refused before has been taken back
+            if let Some(refused) = self.plans.refused() {
+                let (pipeline, module, plan) = (self.loader.pipeline.as_str(), refused.module, current.number);
+                tracing::info!(pipeline, module, plan, "what was refused is gone: the folder has what runs");
+            }
             self.plans.set_refused(None);
             self.tried = None;
             return false;

@@ -1,7 +1,7 @@
 //! Tries the connections of a configuration, all at once: what each part of each pipeline needs, without data.
 
-use super::http::{Http, Requests, within};
-use crate::config::{Config, Delivery, Partitioning, Pipeline, Sink};
+use super::http::{self, Http, Requests, within};
+use crate::config::{Config, Delivery, Partitioning, Pipeline, SchemaRegistry, Sink};
 use crate::finding::Finding;
 use crate::kafka::Identity;
 use crate::kafka::probe::{self, Probed, Written};
@@ -17,17 +17,39 @@ pub struct Tried {
     pub findings: Vec<Finding>,
 }
 
-/// Tries all connections of all pipelines. `limit`: how long each may take.
-pub fn connect(config: &Config, limit: Duration) -> Vec<Tried> {
+/// What was found of all.
+#[derive(Clone, Debug)]
+pub struct All {
+    /// Of the schema registry, where one is configured.
+    pub registry: Vec<Finding>,
+    /// Of each pipeline.
+    pub pipelines: Vec<Tried>,
+}
+
+/// Tries all connections of all pipelines, and the schema registry. `limit`: how long each may take.
+pub fn connect(config: &Config, limit: Duration) -> All {
     let requests = Requests::default();
-    let tried = scope(|scope| {
+    scope(|scope| {
         // all are begun before any is waited for
+        let registry = config.registry.as_ref().map(|config| begin_registry(scope, config, &requests, limit));
         let parts: Vec<_> =
             config.pipelines.iter().map(|pipeline| begin(scope, &config.host, pipeline, &requests, limit)).collect();
-        config.pipelines.iter().zip(parts).map(|(pipeline, parts)| end(pipeline, parts)).collect()
-    });
-    requests.end();
-    tried
+        let pipelines = config.pipelines.iter().zip(parts).map(|(pipeline, parts)| end(pipeline, parts)).collect();
+        All { registry: registry.map_or_else(Vec::new, |part| wait(part, "registry", "server").findings), pipelines }
+    })
+}
+
+fn begin_registry<'s>(
+    scope: &'s Scope<'s, '_>,
+    config: &SchemaRegistry,
+    requests: &Requests,
+    limit: Duration,
+) -> Part<'s> {
+    let mut config = config.clone();
+    config.client.timeout = config.client.timeout.min(limit);
+    let registry = http::registry(&config, requests);
+    let registry = registry.map_err(|error| Finding::bad("registry", "server", error.to_string()))?;
+    spawn(scope, "registry", move || Probed { findings: registry.probe(), partitions: Vec::new() })
 }
 
 type Part<'s> = Result<ScopedJoinHandle<'s, Probed>, Finding>;
@@ -66,7 +88,7 @@ fn begin<'s, 'c: 's>(
                 probe::written(Written { client: &sink.client, topics: &topics, transactional_id }, limit)
             }))
         }
-        http => Some(match Http::new(&within(http, limit), requests) {
+        sink => Some(match Http::new(&within(sink, limit), requests) {
             Ok(Some(http)) => spawn(scope, "sink", move || Probed { findings: http.probe(), partitions: Vec::new() }),
             Ok(None) => Err(Finding::untried("sink", "destination", "it needs no connection")),
             Err(error) => Err(Finding::bad("sink", "destination", error.to_string())),
@@ -86,14 +108,19 @@ fn spawn<'s>(scope: &'s Scope<'s, '_>, part: &'static str, run: impl FnOnce() ->
     thread.map_err(|error| Finding::bad(part, "thread", format!("cannot be started: {error}")))
 }
 
-fn end(pipeline: &Pipeline, parts: Parts<'_>) -> Tried {
-    let wait = |part: Part<'_>| match part {
+/// Waits for a part of what is called `name`.
+fn wait(part: Part<'_>, what: &'static str, name: &str) -> Probed {
+    match part {
         Ok(thread) => thread.join().unwrap_or_else(|_| {
-            let bug = Finding::bad("pipeline", &pipeline.name, "a try of it panicked; this is a bug of edgemill's");
+            let bug = Finding::bad(what, name, "a try of it panicked; this is a bug of edgemill's");
             Probed { findings: vec![bug], partitions: Vec::new() }
         }),
         Err(finding) => Probed { findings: vec![finding], partitions: Vec::new() },
-    };
+    }
+}
+
+fn end(pipeline: &Pipeline, parts: Parts<'_>) -> Tried {
+    let wait = |part: Part<'_>| wait(part, "pipeline", &pipeline.name);
     let source = wait(parts.source);
     let sink = parts.sink.map(wait).unwrap_or_default();
     let too_few = too_few(pipeline, &source, &sink);

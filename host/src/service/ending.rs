@@ -93,8 +93,7 @@ pub(super) fn last_word(pipeline: &str, workers: &[StatusBoard]) {
         false => tracing::warn!(
             pipeline,
             records,
-            rows,
-            dead_letters,
+            delivered,
             undelivered,
             "ended: what is not known to be delivered and committed was given up, and will be done again"
         ),

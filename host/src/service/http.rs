@@ -1,13 +1,14 @@
-//! HTTP sinks: what the workers of a pipeline share of one, and the threads that their requests run on.
+//! HTTP sinks: what the workers of a pipeline share of one, and the threads that their requests run on; the schema registry's too.
 
 use super::{Life, RunError};
-use crate::config::{HttpBatch, Sink as Config};
+use crate::config::{Config as Configuration, HttpBatch, SchemaRegistry as RegistryConfig, Sink as Config};
 use crate::finding::Finding;
-use crate::http::{Answer, Cloud, Endpoint, HttpSink, Plain, Sql, follow_late_errors};
+use crate::http::{Answer, Cloud, Endpoint, HttpSink, Plain, SchemaRegistry, Sql, follow_late_errors};
 use crate::metrics::HttpMetrics;
 use crate::sink::late::LateErrors;
 use crate::sink::{Sink, SinkError};
 use crate::wake::Wake;
+use crate::wasm::Engine;
 use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ const THREADS: usize = 2;
 
 /// The threads, once there is a use for them.
 #[derive(Default)]
-pub(super) struct Requests(OnceCell<Runtime>);
+pub struct Requests(OnceCell<Runtime>);
 
 impl Requests {
     fn handle(&self) -> Result<Handle, RunError> {
@@ -30,13 +31,37 @@ impl Requests {
             runtime.map_err(|error| RunError::Failed(format!("cannot start the threads of HTTP sinks: {error}")))?;
         Ok(self.0.get_or_init(|| runtime).handle().clone())
     }
+}
 
+impl Drop for Requests {
     /// Ends them, without waiting for what they do: a host's name may be looked up for longer than anybody waits for it.
-    pub(super) fn end(self) {
-        if let Some(runtime) = self.0.into_inner() {
+    // Promise: ending
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
     }
+}
+
+/// Lets modules ask the schema registry, where one is configured, for as long as there are threads for requests.
+///
+/// # Errors
+/// What is configured cannot be used.
+// Promise: closed
+pub fn grant_registry(engine: &Engine, config: &Configuration, requests: &Requests) -> Result<(), RunError> {
+    if let Some(registry) = &config.registry {
+        engine.grant(Arc::new(self::registry(registry, requests)?));
+    }
+    Ok(())
+}
+
+/// A client of the schema registry.
+///
+/// # Errors
+/// What is configured cannot be used.
+pub(super) fn registry(config: &RegistryConfig, requests: &Requests) -> Result<SchemaRegistry, RunError> {
+    let registry = SchemaRegistry::new(config, requests.handle()?);
+    registry.map_err(|error| RunError::Configuration(format!("the schema registry: {error}")))
 }
 
 /// The same sink, whose requests take no longer than `limit`.

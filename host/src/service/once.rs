@@ -61,6 +61,8 @@ pub fn run(config: &Config, pipeline: &Pipeline, output: Output, source: MakeSou
     let engine = Engine::new(Some(&config.state))
         .or_else(|_| Engine::new(None))
         .map_err(|error| RunError::Configuration(error.to_string()))?;
+    let requests = Requests::default();
+    super::http::grant_registry(&engine, config, &requests)?;
     let load: Load = Arc::new(move |stage: &Stage, bytes: &[u8]| engine.load_stage(stage, bytes));
     let pipeline = &unattended(pipeline);
     let plan = loader(config, pipeline, &load).as_they_are().map_err(|refused| broken(pipeline, &refused))?;
@@ -69,7 +71,6 @@ pub fn run(config: &Config, pipeline: &Pipeline, output: Output, source: MakeSou
     signals.end_on_signal(ending::Ender::new(vec![handover.clone()]));
     // what goes to standard output is in no transaction
     let delivery = if output == Output::Lines { Delivery::AtLeastOnce } else { pipeline.delivery };
-    let requests = Requests::default();
     let http = Http::new(&pipeline.sink, &requests)?;
     super::http::connect([(pipeline.name.as_str(), http.as_ref())])?;
     let life = Life {
@@ -77,7 +78,7 @@ pub fn run(config: &Config, pipeline: &Pipeline, output: Output, source: MakeSou
         number: 0,
         host: config.host.clone(),
         grace: config.grace,
-        plans: Arc::new(Plans::new(plan, Arc::new(routes(pipeline)), vec![handover.clone()])),
+        plans: Arc::new(Plans::new(plan, Arc::new(routes(pipeline)), pipeline.parallel, vec![handover.clone()])),
         handover,
         wake,
         board: StatusBoard::default(),

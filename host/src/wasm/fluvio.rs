@@ -134,4 +134,8 @@ impl Start for Arc<SmartModule> {
     fn start(&self, blueprint: &Arc<Blueprint>) -> Result<Box<dyn Transform>, LoadError> {
         Ok(Box::new(Instance::start(blueprint, self)?))
     }
+
+    fn is_by_partition(&self) -> bool {
+        self.work == Work::Aggregate
+    }
 }

@@ -26,6 +26,11 @@ pub(super) struct Guest {
 #[error("{0}")]
 pub(super) struct Breach(pub(super) String);
 
+/// A guest has made the host wait for too long, by no fault of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Waited(pub(super) String);
+
 impl Guest {
     pub(super) fn new(limits: &Limits, journal: Journal) -> Self {
         Self {
@@ -87,6 +92,9 @@ impl Guest {
                 backtrace: error.downcast_ref().and_then(backtrace::all),
                 ..Fault::new(Class::Timeout, message)
             };
+        }
+        if let Some(waited) = error.downcast_ref::<Waited>() {
+            return Fault::new(Class::Timeout, waited.0.clone());
         }
         if let Some(breach) = error.downcast_ref::<Breach>() {
             return Fault::new(Class::Output, breach.0.clone());

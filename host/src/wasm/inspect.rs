@@ -241,7 +241,7 @@ impl Inspection {
 
     /// What it is given besides batches, in words.
     pub fn granted(&self) -> &'static str {
-        kind::granted(self.made_for)
+        kind::granted(self)
     }
 
     fn check_imports(&self) -> Result<(), LoadError> {

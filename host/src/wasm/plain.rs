@@ -29,6 +29,13 @@ pub(super) struct State {
     pub(super) desk: Option<Box<Desk>>,
 }
 
+impl State {
+    /// The guest had to wait so long for something that is not of its making: it is not charged for that.
+    pub(super) fn waited(&mut self, time: Duration) {
+        self.until = self.until.map(|until| until + time);
+    }
+}
+
 /// What plain modules may import.
 ///
 /// # Errors
@@ -129,6 +136,11 @@ pub(super) trait Start: Send + Sync + 'static {
     /// # Errors
     /// It does not start, or refuses its configuration.
     fn start(&self, blueprint: &Arc<Blueprint>) -> Result<Box<dyn Transform>, LoadError>;
+
+    /// See [`Module::is_by_partition`].
+    fn is_by_partition(&self) -> bool {
+        false
+    }
 }
 
 /// A compiled plain module.
@@ -168,6 +180,10 @@ impl<K: Start> Module for PlainModule<K> {
 
     fn instantiate(&self) -> Result<Box<dyn Transform>, LoadError> {
         self.kind.start(&self.blueprint)
+    }
+
+    fn is_by_partition(&self) -> bool {
+        self.kind.is_by_partition()
     }
 }
 

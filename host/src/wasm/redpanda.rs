@@ -8,6 +8,7 @@ use super::plain::wasi::terminated;
 use super::plain::{Blueprint, PlainModule, Start, State, check_function, check_memory};
 use crate::chain::Transform;
 use crate::modules::{LoadError, Module};
+use crate::registry::Registry;
 use instance::Instance;
 use settings::{Clock, Settings};
 use shelf::Shelf;
@@ -69,6 +70,7 @@ struct Redpanda {
     /// The topic that a guest is told which is made before it is known for which.
     input: String,
     declared: Arc<Declared>,
+    registry: Option<Arc<dyn Registry>>,
     shelf: Shelf,
 }
 
@@ -127,12 +129,21 @@ pub(super) fn load(
     blueprint.environment.extend(own.chain(declared.environment()));
     let input = if ends.input.is_empty() { INPUT.to_owned() } else { ends.input.clone() };
     let declared = Arc::new(declared);
-    let redpanda = Redpanda { clock: settings.clock, input, declared, shelf: Shelf::default() };
+    if what.registry.is_none() && ends.in_pipeline() && registry::is_asked(module) {
+        let module = what.name;
+        tracing::warn!(module, "the module asks the schema registry, and none is configured: add `[schema-registry]`");
+    }
+    let redpanda =
+        Redpanda { clock: settings.clock, input, declared, registry: what.registry.clone(), shelf: Shelf::default() };
     PlainModule::load(blueprint, Arc::new(redpanda))
 }
 
 impl Start for Arc<Redpanda> {
     fn start(&self, blueprint: &Arc<Blueprint>) -> Result<Box<dyn Transform>, LoadError> {
         Ok(Box::new(Instance::start(blueprint, self)?))
+    }
+
+    fn is_by_partition(&self) -> bool {
+        true
     }
 }

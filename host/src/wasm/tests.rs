@@ -24,6 +24,7 @@ mod hostile;
 mod lines;
 mod poison;
 mod redpanda;
+mod registry;
 mod wasi;
 
 pub(super) static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(None).unwrap());

@@ -5,6 +5,7 @@
 //! the others from going on.
 
 use super::lane::Suspect;
+use super::pass::goes_on;
 use super::submit::Taken;
 use super::{Worker, WorkerError};
 use crate::breaker::{Count, PROBE};
@@ -28,14 +29,17 @@ impl Worker {
     pub(super) fn open_breaker(&mut self, counts: &[Count], again: Option<(Lane, Offset)>) -> Result<(), WorkerError> {
         let Some(limit) = self.hands.breaker.as_ref().map(|breaker| breaker.limit()) else { return Ok(()) };
         self.reason = counts.iter().map(|count| self.describe(count)).collect::<Vec<_>>().join(", ");
+        if let Some(example) = self.hands.example.take() {
+            self.reason.push_str(&format!("; the last: {example}"));
+        }
         tracing::error!(
             pipeline = self.hands.settings.pipeline,
             failed = self.reason,
             share = limit.failed,
             of = limit.of,
             probe_s = limit.probe.as_secs_f64(),
-            "too many records fail: nothing is read until a few of them pass; put a module that takes them into the folder, \
-             or start again without the `breaker`"
+            "too many records fail: nothing is read until a few of them pass; `edgemill explain` shows one's way; put a module \
+             that takes them into the folder, correct the configuration, or start again without the `breaker`"
         );
         self.lanes.iter_mut().for_each(|book| book.suspect = Some(Suspect::Waiting));
         self.next_probe = Some(Instant::now() + limit.probe);
@@ -85,8 +89,8 @@ impl Worker {
     pub(super) fn probe(&mut self, lane: Lane, taken: &Taken<'_>) -> Result<Probe, WorkerError> {
         let Some(breaker) = &mut self.hands.breaker else { return Ok(Probe::Passed) };
         let few = taken.slice(0..taken.offsets.len().min(PROBE));
-        let source = &mut self.source;
-        let failures = match self.chain.apply(&few.batch, &mut || !source.serve()) {
+        let (source, handover, grace) = (&mut self.source, &self.handover, self.hands.settings.grace);
+        let failures = match self.chain.apply(&few.batch, &mut || goes_on(&mut **source, handover, grace)) {
             Ok(applied) => applied.failures,
             Err(ApplyError::Abandoned) => return Ok(Probe::Abandoned),
             Err(error @ ApplyError::Start(_)) => return Err(WorkerError::Anew(error.to_string())),

@@ -124,9 +124,14 @@ impl Worker {
     // Promise: once
     pub(super) fn abort_transaction(&mut self, reason: &str) -> Result<(), WorkerError> {
         let mut back = Vec::new();
+        let moved = self.hands.ledger.moved();
         for book in &mut self.lanes {
+            let outstanding = self.hands.ledger.outstanding_of(book.lane);
+            // what was settled is in the transaction too
+            let settled = u64::from(moved.iter().any(|(lane, _)| *lane == book.lane));
             if let Some((again, resume)) = self.hands.ledger.void(book.lane) {
                 book.lane = again;
+                book.undone += outstanding.max(settled);
                 book.catch_up();
                 back.push((again, resume));
             }

@@ -8,20 +8,16 @@ use crate::sink::Pace;
 use std::time::{Duration, Instant};
 
 impl Worker {
-    /// Waits until the sinks have settled everything of these lanes. What is not settled in time is done again by
+    /// Waits until the sinks have settled everything of these lanes. What is not settled by then is done again by
     /// whoever has the lane next.
-    pub(super) fn drain(&mut self, lanes: &[Lane], limit: Duration) -> Result<(), WorkerError> {
-        let deadline = Instant::now() + limit;
+    pub(super) fn drain(&mut self, lanes: &[Lane], deadline: Instant) -> Result<(), WorkerError> {
         loop {
             self.settle()?;
             if lanes.iter().all(|&lane| self.hands.ledger.is_settled(lane)) {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                tracing::warn!(
-                    limit_s = limit.as_secs(),
-                    "not everything was delivered in time; it will be done again"
-                );
+                tracing::warn!("not everything was delivered in time; it will be done again");
                 return Ok(());
             }
             self.source.serve();
@@ -41,12 +37,13 @@ impl Worker {
     pub(super) fn end(&mut self) {
         self.board.update(|status| status.state = State::Draining);
         let lanes = self.held();
+        // from when it was asked: a revocation may have waited since then already
+        let deadline = self.handover.ending_since().unwrap_or_else(Instant::now) + self.hands.settings.grace;
         // errors have words of servers, brokers and modules in them
-        if let Err(error) = self.drain(&lanes, self.hands.settings.grace) {
+        if let Err(error) = self.drain(&lanes, deadline) {
             let error = one_line(&error.to_string()).into_owned();
             tracing::warn!(error, "draining failed; what is not committed will be done again");
         }
-        let undelivered = self.hands.ledger.outstanding();
         let committed = self.commit_and_wait(&lanes).unwrap_or_else(|error| {
             let error = one_line(&error.to_string()).into_owned();
             tracing::warn!(error, "not committed; what is not committed will be done again");
@@ -54,6 +51,8 @@ impl Worker {
         });
         self.postponed = None;
         self.source.close();
+        let given_up: u64 = self.lanes.iter().map(|book| book.undone).sum();
+        let undelivered = self.hands.ledger.outstanding() + given_up;
         let ending = match undelivered == 0 && committed {
             true => Ending::Drained,
             false => Ending::GaveUp { undelivered },

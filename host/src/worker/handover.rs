@@ -5,13 +5,15 @@ use crate::chain::apply::Chain;
 use crate::record::Partition;
 use crate::wake::Wake;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 /// What others tell a worker. The worker looks between batches.
 pub struct Handover {
     next: Mutex<Option<Chain>>,
     waiting: AtomicBool,
-    ending: AtomicBool,
+    /// Since when the worker is asked to end.
+    ending: OnceLock<Instant>,
     /// Partitions to resume; `None` for all. Each stands there once.
     resumed: Mutex<Vec<Option<Partition>>>,
     resuming: AtomicBool,
@@ -25,7 +27,7 @@ impl Handover {
         Self {
             next: Mutex::new(None),
             waiting: AtomicBool::new(false),
-            ending: AtomicBool::new(false),
+            ending: OnceLock::new(),
             resumed: Mutex::new(Vec::new()),
             resuming: AtomicBool::new(false),
             taps: Taps::default(),
@@ -75,13 +77,23 @@ impl Handover {
 
     /// Asks the worker to drain and end.
     pub fn end(&self) {
-        self.ending.store(true, Ordering::Release);
+        self.ending.get_or_init(Instant::now);
         self.wake.wake();
     }
 
     /// Whether it was asked to end.
     pub fn is_ending(&self) -> bool {
-        self.ending.load(Ordering::Acquire)
+        self.ending.get().is_some()
+    }
+
+    /// When it was asked to end first.
+    pub(super) fn ending_since(&self) -> Option<Instant> {
+        self.ending.get().copied()
+    }
+
+    /// Whether it was asked to end longer ago than that.
+    pub(super) fn is_overdue(&self, time: Duration) -> bool {
+        self.ending.get().is_some_and(|since| since.elapsed() > time)
     }
 
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<Chain>> {

@@ -19,8 +19,11 @@ pub(super) struct LaneBook {
     pub(super) careful_step: usize,
     /// In a transaction that was aborted for it, the row of this record was refused, and why.
     pub(super) refused: Option<(Offset, String)>,
-    /// The last offset handed to the chain.
+    /// The first and the last offset handed to the chain.
+    pub(super) first: Option<Offset>,
     pub(super) last: Option<Offset>,
+    /// Rows and dead letters that were given up, to be made again when the lane is read again; 0 from then on.
+    pub(super) undone: u64,
     /// The record that bars those behind it, where one does.
     pub(super) hold: Option<Hold>,
     /// Records at hand that go on once nothing holds the lane, from this index: reading them again would take as long as
@@ -84,7 +87,9 @@ impl LaneBook {
             careful_to: None,
             careful_step: 0,
             refused: None,
+            first: None,
             last: None,
+            undone: 0,
             hold: None,
             kept: None,
             suspect,

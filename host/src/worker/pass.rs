@@ -2,16 +2,19 @@
 //! a row after it was handed over, and alone where it is tried again.
 
 use super::breaker::Probe;
+use super::handover::Handover;
 use super::lane::Part;
-use super::submit::{Bar, Handed, Taken, not_lettered, refused_by_sink};
+use super::submit::{Bar, Handed, Hands, Taken, not_lettered, refused_by_sink};
 use super::{Worker, WorkerError};
-use crate::chain::apply::ApplyError;
+use crate::chain::Plan;
+use crate::chain::apply::{Applied, ApplyError};
 use crate::policy::{Action, Class, Failure, Next};
 use crate::record::{Lane, Offset};
 use crate::sink::Settled;
-use crate::source::Messages;
+use crate::source::{Messages, Source};
 use std::rc::Rc;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// What became of a part of a batch.
 pub(super) enum Passed {
@@ -58,6 +61,30 @@ enum Rest {
     Kept(usize),
 }
 
+/// Whether a replay may go on: the group's protocol and the end come first.
+pub(super) fn goes_on(source: &mut dyn Source, handover: &Handover, grace: Duration) -> bool {
+    // half of it is for what was handed over
+    !source.serve() && !handover.is_overdue(grace / 2)
+}
+
+/// Hands over what came of records.
+fn hand_over(
+    hands: &mut Hands,
+    handover: &Handover,
+    plan: &Arc<Plan>,
+    lane: Lane,
+    taken: &Taken<'_>,
+    applied: Result<Applied<'_>, ApplyError>,
+) -> Result<Passed, WorkerError> {
+    let applied = match applied {
+        Ok(applied) => applied,
+        Err(ApplyError::Abandoned) => return Ok(Passed::Abandoned(0)),
+        Err(error @ ApplyError::Start(_)) => return Err(WorkerError::Anew(error.to_string())),
+    };
+    handover.taps.show(&taken.batch, &applied, plan);
+    Ok(hands.submit(plan, lane, taken, applied)?.into())
+}
+
 impl Worker {
     /// Passes a batch through the chain and hands everything that came of it over.
     pub(super) fn pass(&mut self, lane: Lane, messages: Rc<dyn Messages>) -> Result<(), WorkerError> {
@@ -90,7 +117,8 @@ impl Worker {
         let (Some(&first), Some(&last)) = (taken.offsets.first(), taken.offsets.last()) else { return Ok(Rest::Done) };
         let plan = self.chain.plan().number;
         let Some(book) = self.book(lane) else { return Ok(Rest::Done) };
-        book.last = Some(Offset(last));
+        book.first.get_or_insert(Offset(first));
+        (book.last, book.undone) = (Some(Offset(last)), 0);
         if book.plan_since.is_none() {
             book.plan_since = Some(Offset(first));
             tracing::info!(plan, partition = %book.partition, offset = first, "plan takes effect");
@@ -164,19 +192,35 @@ impl Worker {
     pub(super) fn pass_whole(&mut self, lane: Lane, taken: &Taken<'_>) -> Result<Passed, WorkerError> {
         let started = Instant::now();
         let plan = self.chain.plan().clone();
-        let source = &mut self.source;
-        let applied = match self.chain.apply(&taken.batch, &mut || !source.serve()) {
-            Ok(applied) => applied,
-            Err(ApplyError::Abandoned) => return Ok(Passed::Abandoned(0)),
-            Err(error @ ApplyError::Start(_)) => return Err(WorkerError::Anew(error.to_string())),
+        let (source, handover, grace) = (&mut self.source, &self.handover, self.hands.settings.grace);
+        let go_on = &mut || goes_on(&mut **source, handover, grace);
+        let passed = match &self.team {
+            Some(team) if taken.offsets.len() > 1 => {
+                let parts = taken.parts(team.size());
+                let batches: Vec<_> = parts.iter().map(|part| &part.batch).collect();
+                let applied = self.chain.apply_parts(team, &batches, go_on);
+                self.hands.metrics.batch_seconds.record(started.elapsed());
+                let (mut passed, mut index) = (Passed::Handed, 0);
+                for (part, applied) in parts.iter().zip(applied) {
+                    passed = hand_over(&mut self.hands, &self.handover, &plan, lane, part, applied)?.after(index);
+                    // what came of those behind it is made again when it is their turn
+                    if !matches!(passed, Passed::Handed) {
+                        break;
+                    }
+                    index += part.offsets.len();
+                }
+                passed
+            }
+            _ => {
+                let applied = self.chain.apply(&taken.batch, go_on);
+                self.hands.metrics.batch_seconds.record(started.elapsed());
+                hand_over(&mut self.hands, &self.handover, &plan, lane, taken, applied)?
+            }
         };
-        self.hands.metrics.batch_seconds.record(started.elapsed());
-        self.handover.taps.show(&taken.batch, &applied, &plan);
-        let handed = self.hands.submit(&plan, lane, taken, applied)?;
         let restarts = self.chain.restarts();
         self.hands.metrics.restarts.increment(restarts - self.hands.counts.restarts);
         self.hands.counts.restarts = restarts;
-        Ok(handed.into())
+        Ok(passed)
     }
 
     /// Passes records singly and waits for each to be durable, so that the one whose row is refused is known.

@@ -23,8 +23,8 @@ impl Worker {
         self.watch_lanes(&positions);
         let lanes: Vec<_> = self.lanes.iter().map(|book| self.lane_status(book, &positions)).collect();
         for lane in &lanes {
-            if let (Some(next), Some(end)) = (lane.next, lane.end) {
-                self.hands.metrics.lag(&lane.partition.topic, lane.partition.number, (end - next).max(0));
+            if let Some(lag) = lane.lag {
+                self.hands.metrics.lag(&lane.partition.topic, lane.partition.number, lag);
             }
         }
         self.hands.metrics.guest_memory.set(self.chain.memory() as f64);
@@ -34,8 +34,19 @@ impl Worker {
         self.hands.metrics.breaker_open.set(f64::from(u8::from(breaker.is_some())));
         let counts = self.hands.counts;
         let before = std::mem::replace(&mut self.told, counts);
+        let waits = !self.hands.ledger.is_all_settled() || self.lanes.iter().any(|book| book.undone > 0);
+        let delivered = counts.delivered > before.delivered;
         let seconds = since.as_secs_f64().max(0.001);
         self.board.update(|status| {
+            let done = !lanes.is_empty() && lanes.iter().all(|lane| lane.lag == Some(0));
+            match (delivered || done, waits) {
+                (true, _) => status.no_delivery_since = None,
+                (false, true) => {
+                    status.no_delivery_since.get_or_insert_with(Instant::now);
+                }
+                // a worker that was made anew reads again
+                (false, false) => {}
+            }
             (status.lanes, status.breaker) = (lanes, breaker);
             status.records_per_second = counts.records.saturating_sub(status.records) as f64 / seconds;
             status.rows_per_second = counts.rows.saturating_sub(status.rows) as f64 / seconds;
@@ -49,11 +60,21 @@ impl Worker {
 
     fn lane_status(&self, book: &LaneBook, positions: &[crate::source::Position]) -> LaneStatus {
         let position = positions.iter().find(|position| position.lane == book.lane);
+        let (next, end) = (position.and_then(|position| position.next), position.and_then(|position| position.end));
+        let resume = self.hands.ledger.resume(book.lane).map(|resume| resume.0);
+        // what was read and is on its way, or waits, is not done with; otherwise the next to read may be beyond what ends a
+        // transaction, or what compaction took
+        let waits = book.undone > 0 || book.hold.is_some() || book.kept.is_some();
+        let done = match waits || !self.hands.ledger.is_settled(book.lane) {
+            true => resume.or(book.first.map(|first| first.0)),
+            false => next,
+        };
         LaneStatus {
             partition: book.partition.clone(),
-            next: position.and_then(|position| position.next),
-            end: position.and_then(|position| position.end),
-            resume: self.hands.ledger.resume(book.lane).map(|resume| resume.0),
+            next,
+            end,
+            lag: done.zip(end).map(|(done, end)| (end - done).max(0)),
+            resume,
             plan_since: book.plan_since,
             held: held(book),
             stalled: self.stalls.stalled(book.lane),

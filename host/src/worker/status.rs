@@ -43,6 +43,8 @@ pub struct LaneStatus {
     pub next: Option<i64>,
     /// The end of the partition, where known.
     pub end: Option<i64>,
+    /// Records between what is done with and the end of the partition, where both are known.
+    pub lag: Option<i64>,
     /// What is committed, or will be next, where anything was settled.
     pub resume: Option<i64>,
     /// The first offset that the current plan was given, where it was given any.
@@ -131,6 +133,8 @@ pub struct WorkerStatus {
     pub rows_per_second: f64,
     /// The longest it ever stood still to switch plans, in milliseconds.
     pub longest_swap_pause: f64,
+    /// Since when rows have waited for their delivery, in all its lives, and none was delivered.
+    pub no_delivery_since: Option<Instant>,
     /// What its breaker holds, where it has tripped.
     pub breaker: Option<BreakerStatus>,
     /// Its last failure, where it had one.
@@ -142,11 +146,20 @@ pub struct WorkerStatus {
 /// After so long without a word from a running worker something is wrong.
 const SILENT: Duration = Duration::from_secs(30);
 
+/// After so long without a delivery, while rows wait for theirs, something is wrong with the destination.
+const UNDELIVERED: Duration = if cfg!(test) { Duration::from_millis(500) } else { Duration::from_secs(45) };
+
 impl WorkerStatus {
     /// How long it has told nothing of itself, where that is too long: one batch, or one call, has it.
     pub fn silent(&self) -> Option<Duration> {
         let silent = self.told.filter(|_| self.state == State::Running)?.elapsed();
         (silent > SILENT).then_some(silent)
+    }
+
+    /// How long nothing has been delivered although rows wait, where that is too long.
+    pub fn undelivered(&self) -> Option<Duration> {
+        let waited = self.no_delivery_since.filter(|_| !self.lanes.is_empty())?.elapsed();
+        (waited > UNDELIVERED).then_some(waited)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::batch::Batch;
 use crate::breaker::{Breaker, Count};
 use crate::chain::Plan;
 use crate::chain::apply::Applied;
+use crate::harmless::one_line;
 use crate::ledger::Ledger;
 use crate::metrics::WorkerMetrics;
 use crate::policy::{Action, Class, Failure, Next};
@@ -47,6 +48,13 @@ impl<'a> Taken<'a> {
             again: self.again,
         }
     }
+
+    /// The same in `count` parts, as even as can be; fewer where there are fewer records.
+    pub(super) fn parts(&self, count: usize) -> Vec<Taken<'_>> {
+        let records = self.offsets.len();
+        let starts = (0..count).map(|part| records * part / count..records * (part + 1) / count);
+        starts.filter(|range| !range.is_empty()).map(|range| self.slice(range)).collect()
+    }
 }
 
 /// What a worker counts itself.
@@ -78,6 +86,8 @@ pub(super) struct Hands {
     pub(super) breaker: Option<Breaker>,
     /// Why the breaker has just tripped, until the worker has seen it.
     pub(super) tripped: Option<Vec<Count>>,
+    /// One of the failures that tripped it.
+    pub(super) example: Option<String>,
     /// Records whose rows may still be refused one by one.
     pub(super) late: Late,
     stamp: Stamp,
@@ -122,6 +132,7 @@ impl Hands {
             handing: None,
             breaker,
             tripped,
+            example: None,
             late,
             stamp,
         }
@@ -139,6 +150,7 @@ impl Hands {
         let Applied { rows, origins, routes, mut failures, .. } = applied;
         // before anything is done with them: a batch that trips the breaker costs nothing
         if taken.again == 0 && self.note(taken.offsets.len(), &failures) {
+            self.example = failures.last().map(|failure| example(&taken.batch, failure));
             return Ok(Handed::Tripped);
         }
         let next = |failure: &Failure| plan.rule(failure).next(taken.again + 1);
@@ -315,6 +327,18 @@ impl Hands {
         let module = plan.stages.get(failure.stage).map_or("", |stage| stage.module.name());
         self.metrics.failure(module, failure.class, action);
     }
+}
+
+/// A failure, for a person.
+fn example(batch: &Batch<'_>, failure: &Failure) -> String {
+    let Failure { class, code, message, .. } = failure;
+    let (start, more) = match message.char_indices().nth(300) {
+        Some((end, _)) => (&message[..end], "…"),
+        None => (message.as_str(), ""),
+    };
+    let offset = batch.offsets[failure.origin as usize];
+    let text = format!("{}/{}/{offset}, {class} ({code}): {start}{more}", batch.topic, batch.partition);
+    one_line(&text).into_owned()
 }
 
 /// A dead letter that is refused: nothing is left to do with its record.

@@ -1,4 +1,4 @@
-//! The worker against a scripted source and a sink that can be corked: order, commits, back-pressure, failed deliveries.
+//! The worker against a scripted source and a sink that can be corked.
 
 use super::*;
 use crate::batch::{Batch, Column};
@@ -16,6 +16,7 @@ mod end;
 mod guest;
 mod letters;
 mod once;
+mod order;
 mod policy;
 
 /// The world outside the worker, as the fakes and the test see it.
@@ -80,6 +81,11 @@ impl Source for FakeSource {
     fn poll(&mut self, read: Option<BatchLimit>) -> Result<Event, SourceError> {
         let mut world = world(&self.0);
         match (world.events.pop_front(), world.lane, read) {
+            (Some("busy"), ..) => {
+                drop(world);
+                nap(800);
+                Ok(Event::Idle)
+            }
             (Some("assign"), ..) => Ok(Event::Assigned(vec![Partition { topic: "in".to_owned(), number: 0 }])),
             (Some(_), Some(lane), _) => Ok(Event::Revoked { lanes: vec![lane], lost: false }),
             (None, Some(lane), Some(limit)) if world.read_to < world.log.len() && !world.held => {
@@ -261,17 +267,18 @@ struct Setup {
     policy: Policy,
     breaker: Option<Limit>,
     batch: usize,
+    parallel: usize,
     grace: Duration,
 }
 
 impl From<Action> for Setup {
     fn from(action: Action) -> Self {
-        Self { policy: Policy::all(action), breaker: None, batch: 7, grace: Duration::from_secs(5) }
+        Self { policy: Policy::all(action), breaker: None, batch: 7, parallel: 1, grace: Duration::from_secs(5) }
     }
 }
 
 fn start(world: World, setup: impl Into<Setup>) -> Running {
-    let Setup { policy, breaker, batch, grace } = setup.into();
+    let Setup { policy, breaker, batch, parallel, grace } = setup.into();
     let exactly_once = world.transaction.is_some();
     let shared: Shared = Arc::new(Mutex::new(world));
     let wake = Wake::new().expect("a descriptor");
@@ -281,7 +288,8 @@ fn start(world: World, setup: impl Into<Setup>) -> Running {
     let run = move || {
         let parts = Parts {
             source: Box::new(FakeSource(theirs.clone())),
-            chain: chain(&theirs, policy, 1),
+            chain: chain(&theirs, policy, 1).widen(parallel).expect("instances"),
+            team: Team::start("worker", parallel).expect("threads"),
             sink: Box::new(FakeSink(theirs)),
             dead_letters: None,
         };
@@ -340,111 +348,4 @@ fn first_deliveries(world: &World) -> Vec<i64> {
         }
     }
     seen
-}
-
-#[test]
-fn everything_is_delivered_in_order_and_committed_at_the_end() {
-    let running = start(with(records(100)), Action::DeadLetter);
-    running.wait_until("100 rows", |world| world.delivered.len() == 100);
-    let (shared, result) = running.end();
-    let world = world(&shared);
-    result.expect("a clean end");
-    assert_eq!(first_deliveries(&world), (0..100).collect::<Vec<_>>());
-    assert_eq!((world.committed.last(), world.closed), (Some(&100), true));
-    assert!(world.early.is_empty(), "{:?}", world.early);
-}
-
-#[test]
-fn nothing_is_read_while_the_sink_is_full_and_nothing_is_committed_before_it_is_durable() {
-    let running = start(World { corked: true, ..with(records(200)) }, Action::DeadLetter);
-    running.wait_until("a full sink", |world| world.in_flight.len() >= 20);
-    // time in which a worker that reads on would read on
-    nap(50);
-    {
-        let mut world = world(&running.world);
-        assert!(world.largest_in_flight <= 20 + 7, "{} rows in flight", world.largest_in_flight);
-        assert!(world.committed.is_empty(), "{:?}", world.committed);
-        world.corked = false;
-    }
-    running.wait_until("200 rows", |world| world.delivered.len() == 200);
-    let (shared, result) = running.end();
-    result.expect("a clean end");
-    assert!(world(&shared).early.is_empty());
-}
-
-#[test]
-fn a_failed_delivery_rewinds_its_lane_and_loses_nothing() {
-    let fails_once = vec![b"r33".to_vec()];
-    let running = start(World { fails_once, ..with(records(100)) }, Action::DeadLetter);
-    running.wait_until("the last row", |world| world.committed.last() == Some(&100));
-    let (shared, result) = running.end();
-    result.expect("a clean end");
-    let world = world(&shared);
-    let mut seen = first_deliveries(&world);
-    seen.sort_unstable();
-    assert_eq!(seen, (0..100).collect::<Vec<_>>());
-    assert!(world.early.is_empty(), "{:?}", world.early);
-}
-
-#[test]
-fn a_row_that_the_destination_refuses_is_dead_lettered_alone() {
-    let refuses = vec![b"r10".to_vec(), b"r11".to_vec(), b"r60".to_vec()];
-    let running = start(World { refuses, ..with(records(100)) }, Action::DeadLetter);
-    running.wait_until("the last row", |world| world.committed.last() == Some(&100));
-    let (shared, result) = running.end();
-    result.expect("a clean end");
-    let world = world(&shared);
-    let letters: Vec<_> = world.delivered.iter().filter(|row| row.0 == Route::DEAD_LETTER).map(|row| row.1).collect();
-    assert_eq!(letters, [10, 11, 60]);
-    assert_eq!(first_deliveries(&world).len(), 97);
-    assert!(world.early.is_empty(), "{:?}", world.early);
-}
-
-#[test]
-fn a_dead_letter_that_is_refused_ends_the_program_in_front_of_its_record() {
-    for transaction in [None, Some(Vec::new())] {
-        let (begun, refuses) = (Instant::now(), vec![b"r10".to_vec()]);
-        let running =
-            start(World { refuses, refuses_letters: true, transaction, ..with(records(50)) }, Action::DeadLetter);
-        running.wait_until("the end", |world| world.closed);
-        assert!(begun.elapsed() < Duration::from_secs(4), "it waits for what never comes");
-        let (shared, result) = running.end();
-        let error = result.expect_err("the record would be lost").to_string();
-        assert!(error.contains("the dead letter of in/0 offset 10 cannot be delivered"), "{error}");
-        let world = world(&shared);
-        assert!(world.committed.iter().all(|offset| *offset <= 10), "{:?}", world.committed);
-    }
-}
-
-#[test]
-fn the_policy_stop_ends_in_front_of_the_record_with_everything_before_it_committed() {
-    let mut log = records(50);
-    log[23] = b"trap".to_vec();
-    let running = start(with(log), Action::Stop);
-    running.wait_until("the end", |world| world.closed);
-    let (shared, result) = running.end();
-    let error = result.expect_err("the policy says stop").to_string();
-    assert!(error.contains("in/0 offset 23"), "{error}");
-    let world = world(&shared);
-    assert_eq!(first_deliveries(&world), (0..23).collect::<Vec<_>>());
-    assert_eq!(world.committed.last(), Some(&23));
-}
-
-#[test]
-fn a_revoked_lane_is_drained_and_committed_before_it_is_let_go() {
-    let running = start(with(records(60)), Action::DeadLetter);
-    running.wait_until("some rows", |world| world.delivered.len() > 10);
-    world(&running.world).events.push_back("revoke");
-    running.wait_until("the release", |world| world.lane.is_none());
-    {
-        let world = world(&running.world);
-        assert_eq!(world.committed.last().copied(), Some(world.read_to as i64), "all that was read is committed");
-        assert!(world.in_flight.is_empty());
-    }
-    world(&running.world).events.push_back("assign");
-    running.wait_until("the rest", |world| world.committed.last() == Some(&60));
-    let (shared, result) = running.end();
-    result.expect("a clean end");
-    assert_eq!(world(&shared).delivered.len(), 60, "nothing twice");
-    assert_eq!(first_deliveries(&world(&shared)), (0..60).collect::<Vec<_>>());
 }

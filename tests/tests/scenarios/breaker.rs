@@ -8,8 +8,8 @@ use edgemill_tests::{Broker, Consumed, Host, Record, Swap, modules, wait_for};
 
 use super::pipeline::{Pipeline, said, status, stop};
 
-const TRIPPED: &str = "too many records fail: nothing is read until a few of them pass; put a module that takes them into the \
-                       folder, or start again without the `breaker`";
+const TRIPPED: &str = "too many records fail: nothing is read until a few of them pass; `edgemill explain` shows one's way; put a module \
+                       that takes them into the folder, correct the configuration, or start again without the `breaker`";
 
 const FAILED: &str = "a probe failed; the lane waits for the next";
 
@@ -49,7 +49,13 @@ fn trips_holds_probes_and_recovers(delivery: &str) -> Result<()> {
     wait_for_breaker(&host, true)?;
     let told = said(&host, TRIPPED);
     assert_eq!((told.len(), &told[0]["level"], &told[0]["pipeline"]), (1, &"ERROR".into(), &"p".into()));
-    ensure!(told[0]["failed"].as_str().is_some_and(|failed| failed.contains("trap in poison.wasm")), "{}", told[0]);
+    ensure!(
+        told[0]["failed"].as_str().is_some_and(
+            |failed| failed.contains("trap in poison.wasm; the last: ") && failed.contains("trap (trap): ")
+        ),
+        "{}",
+        told[0]
+    );
     let ready = host.get("/readyz")?;
     ensure!(ready.status == 503 && ready.body.contains("the breaker is open"), "{ready:?}");
     assert_eq!(host.metrics()?.sum("edgemill_breaker_open", &[("pipeline", "p")]), 1.0);

@@ -255,7 +255,7 @@ fn every_connection_that_does_not_work_is_a_bad_line_with_a_remedy_and_all_are_t
     let took = begun.elapsed();
     let out = text(&ended);
     println!("{out}{}{took:?}", ended.err);
-    ensure!(ended.code == Some(1) && ended.err.contains("tries are bad"), "{:?}: {out}{}", ended.code, ended.err);
+    ensure!(ended.code == Some(1) && ended.err.contains("tries failed"), "{:?}: {out}{}", ended.code, ended.err);
     for (name, _, _, _, wanted) in &cases {
         let bad: Vec<_> = lines(&out, name).into_iter().filter(|line| line.starts_with("bad ")).collect();
         for wanted in wanted {

@@ -92,11 +92,15 @@ const POISON: &str = "module = \"poison.wasm\", limits = { time = \"100 ms\", me
 
 #[test]
 fn promise_one_holds_for_a_poison_record_in_every_thousand() -> Result<()> {
+    each_once("workers = 2", scale(200_000, 2_000_000))
+}
+
+/// Passes records of which one in a thousand is poison, and checks that each gave its row, or its dead letter, in order.
+pub(super) fn each_once(keys: &str, count: usize) -> Result<()> {
     let broker = Broker::shared();
-    let count: usize = scale(200_000, 2_000_000);
     let pipeline = Pipeline::new("poison", PARTITIONS as i32)?;
     let module = modules::hostile("poison")?;
-    let host = pipeline.host("workers = 2", &[POISON]).module("poison.wasm", &module).start()?;
+    let host = pipeline.host(keys, &[POISON]).module("poison.wasm", &module).start()?;
     let since = an_hour_ago()?;
     broker.produce(&pipeline.from, (0..count).map(|n| record(n, since)))?;
     let started = Instant::now();

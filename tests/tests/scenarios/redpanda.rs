@@ -1,8 +1,9 @@
 //! Redpanda's data transforms, unmodified, as its SDKs for Rust and Go build them: ABI 1 (`first`) and 2 (the others).
 
 use anyhow::{Context, Result, ensure};
+use edgemill_tests::featurebase::{Faults, Featurebase, PASSWORD, USERNAME};
 use edgemill_tests::wait::PATIENCE;
-use edgemill_tests::{Broker, Consumed, Host, Record, Swap, host, modules, program, wait_for};
+use edgemill_tests::{Broker, ByHttp, Consumed, Host, Record, Swap, host, modules, program, wait_for};
 
 use super::foreign::{SINCE, letters, record, texts};
 use super::pipeline::{Pipeline, TOP, status, stop};
@@ -196,5 +197,32 @@ fn inspect_says_which_abi_a_transform_speaks_and_a_topic_that_is_no_route_is_ref
     assert_eq!(host.wait(PATIENCE).context("it does not end")?.code(), Some(2));
     let log = host.log();
     ensure!(log.contains("configure: outputs: there is none of the sink's `routes`"), "{log}");
+    Ok(())
+}
+
+#[test]
+fn rows_of_a_redpanda_transform_go_to_featurebase() -> Result<()> {
+    let cloud = Featurebase::start(Faults::default())?;
+    let pipeline = ByHttp::new("redpanda-cloud", 1)?;
+    let sink = "type = \"featurebase-cloud\"\nendpoint = \"@endpoint@\"\nlogin_url = \"@login@\"\n\
+                username = \"${FB_USER}\"\npassword = \"${FB_PASSWORD}\"\nbatch = { age = \"100 ms\" }";
+    let mut host = pipeline
+        .host(1, &["copy.wasm"], sink)
+        .set("endpoint", cloud.endpoint())
+        .set("login", cloud.login_url())
+        .env("FB_USER", USERNAME)
+        .env("FB_PASSWORD", PASSWORD)
+        .module("copy.wasm", transform("identity")?)
+        .start()?;
+    let row = |n: usize| serde_json::json!({ "id": n.to_string(), "n": n });
+    let values = (0..1000).map(|n| if n == 500 { "no row".to_owned() } else { row(n).to_string() });
+    Broker::shared().produce(&pipeline.from, values.map(Record::of))?;
+    pipeline.wait_for_end()?;
+    assert_eq!(host.stop()?.code(), Some(0));
+    assert_eq!(cloud.len(), 999);
+    let kept = cloud.row("7").context("row 7")?;
+    assert_eq!(kept.row, row(7));
+    let letters = pipeline.dead_letters()?;
+    ensure!(letters.len() == 1 && letters[0].text() == "no row", "{letters:?}");
     Ok(())
 }

@@ -19,7 +19,7 @@ use super::pipeline::{Pipeline, said, status, stop};
 const PARTITIONS: usize = 4;
 
 /// A version of a guest that marks records with it: `stamp` in a header, `mark` in the key.
-fn version(guest: &str, number: usize) -> Result<Vec<u8>> {
+pub(super) fn version(guest: &str, number: usize) -> Result<Vec<u8>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests").join(guest).with_extension("wat");
     let text = fs::read_to_string(path)?;
     let marked = text.replace("\"0001\") ;; VERSION", &format!("\"{number:04}\") ;; VERSION"));
@@ -129,10 +129,10 @@ fn pauses(host: &Host) -> Result<()> {
 }
 
 /// Swaps under load, one after the other, and checks every row.
-fn swaps(way: Swap) -> Result<()> {
+pub(super) fn swaps(way: Swap, keys: &str) -> Result<()> {
     let count = scale(20, 200);
     let pipeline = Pipeline::new("swap", PARTITIONS as i32)?;
-    let builder = pipeline.host("workers = 2", &["module = \"stamp.wasm\""]);
+    let builder = pipeline.host(keys, &["module = \"stamp.wasm\""]);
     let host = builder.module("stamp.wasm", version("stamp", 1)?).start()?;
     let plans = under_load(&pipeline.from, || {
         let mut plans = vec![wait_for_plan(&host, 1)?];
@@ -154,17 +154,17 @@ fn swaps(way: Swap) -> Result<()> {
 
 #[test]
 fn promise_whole_holds_when_a_module_is_renamed_into_place_twenty_times_under_load() -> Result<()> {
-    swaps(Swap::Rename)
+    swaps(Swap::Rename, "workers = 2")
 }
 
 #[test]
 fn promise_whole_holds_when_a_module_is_slowly_written_in_place_twenty_times_under_load() -> Result<()> {
-    swaps(Swap::InPlace)
+    swaps(Swap::InPlace, "workers = 2")
 }
 
 #[test]
 fn promise_whole_holds_when_a_link_is_switched_twenty_times_under_load() -> Result<()> {
-    swaps(Swap::Link)
+    swaps(Swap::Link, "workers = 2")
 }
 
 /// Switches `..data` to a folder with these modules, as one change.

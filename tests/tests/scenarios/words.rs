@@ -129,10 +129,7 @@ fn a_server_that_repeats_secrets_and_speaks_to_terminals_gets_neither_into_logs_
     let lines: Vec<&str> = log.lines().collect();
     ensure!(!lines.iter().any(|line| line.starts_with("error: nothing")), "{log}");
     let [ended, error] = lines[lines.len() - 2..] else { unreachable!("there are two") };
-    ensure!(
-        ended.contains("records=2") && ended.contains("dead_letters=1") && ended.contains("undelivered=1"),
-        "{ended}"
-    );
+    ensure!(ended.contains("records=2") && ended.contains("undelivered=1"), "{ended}");
     let expected = format!("error: pipeline p: http://{address}/rows: status 401");
     ensure!(error.starts_with(&expected) && error.contains("correct the credentials"), "{error}");
     Ok(())

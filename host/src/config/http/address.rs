@@ -67,7 +67,12 @@ fn decoded(value: &str) -> String {
 }
 
 /// Reads one that must be there. What of it is secret is put to the others.
-pub(super) fn address(section: &Section<'_>, key: &str, example: &str, secrets: &mut Vec<Secret>) -> Address {
+pub(in crate::config) fn address(
+    section: &Section<'_>,
+    key: &str,
+    example: &str,
+    secrets: &mut Vec<Secret>,
+) -> Address {
     section.need(key, &format!("the sink has no `{key}`"), &format!("add `{example}`"));
     let Some(item) = section.get(key) else { return Address::default() };
     let Some(text) = item.text() else { return Address::default() };

@@ -64,9 +64,18 @@ fn abi(module: &Inspection) -> Option<u32> {
     redpanda::ABI.into_iter().rev().find(|version| module.imports.iter().any(|import| import.name == marker(version)))
 }
 
+fn asks_registry(module: &Inspection) -> bool {
+    let registry = format!("{}::", redpanda::REGISTRY);
+    module.imports.iter().any(|import| import.name.starts_with(&registry))
+}
+
 /// What a module is given besides batches, for a person.
-pub(super) fn granted(made_for: Option<ModuleType>) -> &'static str {
-    match made_for {
+pub(super) fn granted(module: &Inspection) -> &'static str {
+    match module.made_for {
+        Some(ModuleType::Redpanda) if asks_registry(module) => {
+            "log, random, the records' clock, the names of its topics, and the schema registry where one is configured; no file, no other \
+             network, no environment but what `config` gives it"
+        }
         Some(ModuleType::Redpanda) => {
             "log, random, the records' clock, the names of its topics; no file, no network, no environment but what `config` gives it"
         }
@@ -88,9 +97,10 @@ pub(super) fn words(module: &Inspection) -> String {
         Some(ModuleType::Lines) => "a program (a WASI command), which is given records as lines".to_owned(),
         Some(ModuleType::Redpanda) => {
             let abi = abi(module).map_or("no ABI".to_owned(), |version| format!("ABI {version}"));
-            let registry = format!("{}::", redpanda::REGISTRY);
-            let registry = module.imports.iter().any(|import| import.name.starts_with(&registry));
-            format!("a Redpanda data transform: {abi}{}", if registry { ", with the schema registry" } else { "" })
+            format!(
+                "a Redpanda data transform: {abi}{}",
+                if asks_registry(module) { ", with the schema registry" } else { "" }
+            )
         }
         None => "nothing known".to_owned(),
     }

@@ -1,7 +1,9 @@
 //! What passes between the host and a guest that never returns: a batch goes in, its outputs come out, and the guest waits.
 
 use super::payload::Records;
+use super::registry::Asked;
 use crate::outputs::Outputs;
+use crate::registry::Registry;
 use crate::wasm::lifted::Budget;
 use crate::wasm::limits::Call;
 use std::mem;
@@ -61,11 +63,12 @@ pub(in crate::wasm) struct Desk {
     /// What the call in progress may take, for the case that it ends badly.
     pub(super) call: Call,
     pub(super) topics: Arc<super::Declared>,
+    pub(super) registry: Asked,
 }
 
 impl Desk {
-    pub(super) fn new(counter: Counter, topics: Arc<super::Declared>) -> Self {
-        Self { counter, work: None, call: Call::Start, topics }
+    pub(super) fn new(counter: Counter, topics: Arc<super::Declared>, registry: Option<Arc<dyn Registry>>) -> Self {
+        Self { counter, work: None, call: Call::Start, topics, registry: Asked::new(registry) }
     }
 
     /// Hands over what is in work, where there is something, and waits from now on.
@@ -79,6 +82,7 @@ impl Desk {
     pub(super) fn take(&mut self) -> Option<Call> {
         self.work = self.counter.top().ordered.take();
         self.call = self.work.as_ref()?.call;
+        self.registry.begin();
         Some(self.call)
     }
 }

@@ -39,7 +39,7 @@ impl Guest {
         let mut store = blueprint.store();
         store.epoch_deadline_callback(|store| Ok(extension(store.data().guest.more().map(|ticks| ticks.min(LOOK)))));
         let state = store.data_mut();
-        state.desk = Some(Box::new(Desk::new(counter.clone(), redpanda.declared.clone())));
+        state.desk = Some(Box::new(Desk::new(counter.clone(), redpanda.declared.clone(), redpanda.registry.clone())));
         state.wasi.environment.push(terminated(&format!("REDPANDA_INPUT_TOPIC={topic}")));
         if redpanda.clock == Clock::Record {
             state.wasi.clock = wasi::Clock::OF_RECORDS;
@@ -82,9 +82,19 @@ async fn live(mut store: Store<State>, blueprint: Arc<Blueprint>) -> Fault {
     begin(&mut store, Call::Start);
     store.set_epoch_deadline(LOOK);
     let ended = run(&mut store, &blueprint).await;
-    let call = store.data().desk.as_ref().map_or(Call::Start, |desk| desk.call);
+    let (call, trouble) = match store.data_mut().desk.as_mut() {
+        Some(desk) => (desk.call, desk.registry.trouble.take()),
+        None => (Call::Start, None),
+    };
     match ended {
-        Err(error) => fault(&mut store, &error, call),
+        Err(error) => {
+            let mut fault = fault(&mut store, &error, call);
+            // the SDKs say only that it came to nothing
+            if let Some(trouble) = trouble.filter(|_| fault.class == Class::Trap) {
+                fault.message = format!("{}; before that the schema registry did not help: {trouble}", fault.message);
+            }
+            fault
+        }
         Ok(()) => {
             let message = "its main function came to an end, where a transform asks for records for ever";
             Fault::new(Class::Trap, message)

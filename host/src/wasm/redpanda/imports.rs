@@ -57,7 +57,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn desk(state: &mut State) -> wasmtime::Result<&mut Desk> {
+pub(super) fn desk(state: &mut State) -> wasmtime::Result<&mut Desk> {
     Ok(state.desk.as_deref_mut().ok_or_else(|| Breach("a function of Redpanda's in another module".to_owned()))?)
 }
 
@@ -126,6 +126,7 @@ fn read(caller: &mut Caller<'_, State>, fields: [u32; 3], at: u32, size: u32) ->
     put(memory, NAME, at, record.payload)?;
     let (length, time) = (record.payload.len(), record.timestamp);
     work.given += 1;
+    desk(state)?.registry.trouble = None;
     state.wasi.clock.at(time);
     Ok(length as i32)
 }
@@ -193,7 +194,7 @@ fn topic(options: &[u8], topics: &Declared) -> wasmtime::Result<Result<usize, i3
     Ok(found.ok_or(NOT_DECLARED))
 }
 
-fn put(memory: &mut [u8], import: &str, at: u32, bytes: &[u8]) -> Result<(), Breach> {
+pub(super) fn put(memory: &mut [u8], import: &str, at: u32, bytes: &[u8]) -> Result<(), Breach> {
     let end = (at as usize).checked_add(bytes.len());
     let space = end.and_then(|end| memory.get_mut(at as usize..end));
     space.ok_or_else(|| outside(import, at, bytes.len() as u32))?.copy_from_slice(bytes);

@@ -73,7 +73,7 @@ impl Records {
     }
 }
 
-fn put(bytes: &mut Vec<u8>, field: Bytes<'_>) {
+pub(super) fn put(bytes: &mut Vec<u8>, field: Bytes<'_>) {
     match field {
         Some(field) => {
             number(bytes, field.len() as i64);
@@ -83,7 +83,7 @@ fn put(bytes: &mut Vec<u8>, field: Bytes<'_>) {
     }
 }
 
-fn number(bytes: &mut Vec<u8>, number: i64) {
+pub(super) fn number(bytes: &mut Vec<u8>, number: i64) {
     let mut rest = (number << 1 ^ number >> 63) as u64;
     while rest >= 0x80 {
         bytes.push(rest as u8 | 0x80);
