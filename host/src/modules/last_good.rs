@@ -1,20 +1,21 @@
 //! Keeps the bytes of the last good plan, so that a restart with a broken file in the folder falls back to them.
 //!
-//! Several processes may share the state folder, and start at the same moment. So a plan is written beside those that are there and gets
-//! its number by one rename; the highest number counts, and nobody removes that one. There is no lock, and nothing to mend
-//! after a crash.
+//! Several processes may share the state folder, and start at the same moment: whoever reads or writes a pipeline's plans holds the lock of
+//! their folder, which the system releases when a process dies. A plan is written beside the one that is there and takes its
+//! place by one rename, so a crash leaves nothing to mend: the highest number counts, and the next who writes removes the rest.
 
 use crate::config::{Config, Pipeline};
 use std::collections::HashMap;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::thread;
+use std::time::{Duration, Instant};
 
-/// What a crash left half-written is removed after this time: nobody writes for so long.
-const ABANDONED: Duration = Duration::from_secs(3600);
+/// Nobody needs the lock for so long, unless it is stopped: a container that is paused must not keep others from starting.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A pipeline's folder of plans.
 pub struct LastGood {
@@ -44,38 +45,41 @@ impl LastGood {
     /// Replaces what is kept with these modules, by name.
     ///
     /// # Errors
-    /// The folder cannot be written; what was kept stays.
+    /// The folder cannot be written or is locked for long; what was kept stays.
     pub fn keep(&self, modules: &[(&str, &[u8])]) -> io::Result<()> {
-        let newest = self.newest()?;
-        if modules.is_empty() || newest.is_some_and(|newest| self.holds(newest, modules)) {
+        if modules.is_empty() {
             return Ok(());
         }
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-        let draft = self.draft()?;
-        let published = write(&draft, modules).and_then(|()| self.publish(&draft, newest.unwrap_or(0) + 1));
-        if published.is_err() {
-            // it would be removed later too
-            let _ = fs::remove_dir_all(&draft);
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).open(self.lock())?;
+        wait_for(|| lock.try_lock())?;
+        let newest = self.newest()?.unwrap_or(0);
+        if self.holds(newest, modules) {
+            return Ok(());
         }
-        published?;
-        self.tidy();
+        let (draft, place) = (self.folder.join(".draft"), self.place(newest + 1));
+        match fs::remove_dir_all(&draft) {
+            Err(error) if !is_absent(&error) => return Err(error),
+            _ => write(&draft, modules)?,
+        }
+        fs::rename(draft, place)?;
+        self.tidy(newest + 1);
         Ok(())
     }
 
     /// The kept bytes of modules, all of one plan.
     ///
     /// # Errors
-    /// One of them is not kept, or they cannot be read.
-    pub fn read<'m>(&self, modules: impl Iterator<Item = &'m str> + Clone) -> io::Result<HashMap<&'m str, Vec<u8>>> {
-        loop {
-            let newest = self.newest()?.ok_or(ErrorKind::NotFound)?;
-            let read = |module: &'m str| Ok((module, fs::read(self.place(newest).join(module))?));
-            match modules.clone().map(read).collect() {
-                // another process has replaced it meanwhile
-                Err(error) if is_absent(&error) && self.newest()? != Some(newest) => {}
-                read => return read,
-            }
-        }
+    /// One of them is not kept, they cannot be read, or the folder is locked for long.
+    pub fn read<'m>(&self, modules: impl Iterator<Item = &'m str>) -> io::Result<HashMap<&'m str, Vec<u8>>> {
+        let lock = File::open(self.lock())?;
+        wait_for(|| lock.try_lock_shared())?;
+        let place = self.place(self.newest()?.ok_or(ErrorKind::NotFound)?);
+        modules.map(|module| Ok((module, fs::read(place.join(module))?))).collect()
+    }
+
+    fn lock(&self) -> PathBuf {
+        self.folder.join("lock")
     }
 
     fn place(&self, number: u64) -> PathBuf {
@@ -84,13 +88,8 @@ impl LastGood {
 
     /// The number of the plan that counts.
     fn newest(&self) -> io::Result<Option<u64>> {
-        let entries = match fs::read_dir(&self.folder) {
-            Ok(entries) => entries,
-            Err(error) if is_absent(&error) => return Ok(None),
-            Err(error) => return Err(error),
-        };
         let mut newest = None;
-        for entry in entries {
+        for entry in fs::read_dir(&self.folder)? {
             newest = newest.max(number(&entry?.path()));
         }
         Ok(newest)
@@ -104,41 +103,11 @@ impl LastGood {
             && modules.iter().all(|(name, bytes)| fs::read(place.join(name)).is_ok_and(|kept| kept == *bytes))
     }
 
-    /// Makes a folder that nobody else writes to.
-    fn draft(&self) -> io::Result<PathBuf> {
-        // processes of two containers may have one number
-        let mut attempt = 0;
-        loop {
-            let draft = self.folder.join(format!(".{}-{attempt}", std::process::id()));
-            match DirBuilder::new().mode(0o700).create(&draft) {
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => attempt += 1,
-                made => return made.map(|()| draft),
-            }
-        }
-    }
-
-    /// Gives a draft the first number from `number` on that nobody has.
-    fn publish(&self, draft: &Path, number: u64) -> io::Result<()> {
-        let mut number = number;
-        // a folder takes the place of an empty one at the most, and a plan is never empty
-        while let Err(error) = fs::rename(draft, self.place(number)) {
-            if !matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) {
-                return Err(error);
-            }
-            number += 1;
-        }
-        Ok(())
-    }
-
-    /// Removes plans that do not count any more, and abandoned drafts. What cannot be removed now is in nobody's way.
-    fn tidy(&self) {
-        let (Ok(Some(newest)), Ok(entries)) = (self.newest(), fs::read_dir(&self.folder)) else { return };
+    /// Removes all plans before the newest. What cannot be removed now is in nobody's way.
+    fn tidy(&self, newest: u64) {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return };
         for path in entries.flatten().map(|entry| entry.path()) {
-            let old = match number(&path) {
-                Some(number) => number < newest,
-                None => is_abandoned(&path),
-            };
-            if old {
+            if number(&path).is_some_and(|number| number < newest) {
                 let _ = fs::remove_dir_all(&path);
             }
         }
@@ -154,13 +123,25 @@ fn is_absent(error: &io::Error) -> bool {
     error.kind() == ErrorKind::NotFound
 }
 
-fn is_abandoned(draft: &Path) -> bool {
-    let written = fs::metadata(draft).and_then(|metadata| metadata.modified());
-    written.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > ABANDONED))
+/// Tries to lock until it succeeds.
+fn wait_for(lock: impl Fn() -> Result<(), TryLockError>) -> io::Result<()> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(Duration::from_millis(5)),
+            Err(TryLockError::WouldBlock) => {
+                let held = format!("another process has held its lock for {} s", PATIENCE.as_secs());
+                return Err(io::Error::new(ErrorKind::TimedOut, held));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+            Ok(()) => return Ok(()),
+        }
+    }
 }
 
-/// Writes modules, and waits until they would outlast a power cut: a folder that has its number must be whole.
+/// Makes a folder of modules, and waits until they would outlast a power cut: a folder that has its number must be whole.
 fn write(folder: &Path, modules: &[(&str, &[u8])]) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(folder)?;
     for (name, bytes) in modules {
         let mut file = File::create_new(folder.join(name))?;
         file.write_all(bytes)?;
@@ -173,7 +154,6 @@ fn write(folder: &Path, modules: &[(&str, &[u8])]) -> io::Result<()> {
 mod tests {
     use super::*;
     use std::sync::Barrier;
-    use std::thread;
 
     const NAMES: [&str; 2] = ["a.wasm", "b.wasm"];
 
@@ -192,7 +172,7 @@ mod tests {
 
     fn entries(kept: &LastGood) -> Vec<String> {
         let entries = fs::read_dir(&kept.folder).unwrap().map(|entry| entry.unwrap().file_name());
-        entries.map(|name| name.into_string().unwrap()).collect()
+        entries.map(|name| name.into_string().unwrap()).filter(|name| name != "lock").collect()
     }
 
     #[test]
@@ -213,27 +193,25 @@ mod tests {
     }
 
     #[test]
-    fn what_a_crash_left_is_no_plan_and_is_removed_when_it_is_old() {
+    fn what_a_crash_left_is_no_plan_and_is_removed_by_the_next_who_writes() {
         let folder = tempfile::tempdir().unwrap();
         let kept = kept(folder.path());
         keep(&kept, b"one").unwrap();
-        for name in [".77-0", ".77-1"] {
+        // one that died as it wrote, one before it removed the plan before
+        for name in [".draft", "0"] {
             fs::create_dir(kept.folder.join(name)).unwrap();
             fs::write(kept.folder.join(name).join("a.wasm"), b"half").unwrap();
         }
-        let old = SystemTime::now() - 2 * ABANDONED;
-        File::open(kept.folder.join(".77-0")).unwrap().set_modified(old).unwrap();
         assert_eq!(read(&kept).unwrap(), [b"one", b"one"]);
         keep(&kept, b"two").unwrap();
-        let mut left = entries(&kept);
-        left.sort();
-        assert_eq!(left, [".77-1", "2"]);
+        assert_eq!(entries(&kept), ["2"]);
+        assert_eq!(read(&kept).unwrap(), [b"two", b"two"]);
     }
 
     #[test]
     fn whoever_writes_at_the_same_time_succeeds_and_readers_find_one_plan_whole() {
         let folder = tempfile::tempdir().unwrap();
-        let (state, all, rounds) = (folder.path(), Barrier::new(12), 40);
+        let (state, all, rounds) = (folder.path(), Barrier::new(12), 10);
         keep(&kept(state), b"first").unwrap();
         thread::scope(|scope| {
             for writer in 0..12 {

@@ -9,6 +9,7 @@ use crate::config::Stage;
 use crate::metrics;
 use crate::policy::Policy;
 use std::collections::HashMap;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -127,7 +128,14 @@ impl Loader {
 
     /// The modules of the last good plan, where it has all of them.
     fn kept(&self) -> Option<HashMap<String, File>> {
-        let kept = self.last_good.read(self.stages.iter().map(|stage| stage.module.as_str())).ok()?;
+        let kept = self.last_good.read(self.stages.iter().map(|stage| stage.module.as_str()));
+        let tell = |error: &io::Error| {
+            if error.kind() != ErrorKind::NotFound {
+                let (pipeline, kept) = (self.pipeline.as_str(), self.last_good.folder().display());
+                tracing::error!(pipeline, %error, %kept, "the last good plan cannot be read");
+            }
+        };
+        let kept = kept.inspect_err(tell).ok()?;
         Some(kept.into_iter().map(|(module, bytes)| (module.to_owned(), File::new(bytes))).collect())
     }
 
