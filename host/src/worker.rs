@@ -23,6 +23,7 @@ mod breaker;
 mod commit;
 mod dead_letter;
 mod end;
+mod failures;
 pub mod handover;
 mod hold;
 mod lane;
@@ -346,10 +347,8 @@ impl Worker {
         for settled in settled.drain(..) {
             match settled {
                 Settled::Delivered(span, rows) => {
-                    self.hands.counts.delivered += u64::from(rows);
-                    self.hands.metrics.delivered.increment(u64::from(rows));
                     self.delivery_backoff.reset();
-                    self.hands.ledger.settle(span, rows);
+                    self.hands.deliver(span, rows);
                 }
                 Settled::Failed { span, refused, message } => self.reread(span.lane, refused, &message)?,
                 Settled::Refused { span, row, message } => self.refuse_late(span, row, message)?,

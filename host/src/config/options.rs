@@ -97,8 +97,8 @@ const JAVA: [(&str, &str); 16] = [
     ("value.deserializer", "leave it out: records are bytes here"),
     ("max.poll.records", "write `batch = { records = … }` in the pipeline"),
     ("buffer.memory", "write the key `in_flight` of the sink"),
-    ("schema.registry.", "leave it out: this version knows no schema registry"),
-    ("basic.auth.", "leave it out: this version knows no schema registry"),
+    ("schema.registry.", "write a table `[schema-registry]` at the top: modules may ask it"),
+    ("basic.auth.", "write a table `[schema-registry]` at the top: modules may ask it"),
     ("confluent.", "leave it out: it is an option of Confluent's Java client"),
 ];
 
@@ -183,6 +183,10 @@ pub(super) fn from_file(item: &Item<'_>) -> Option<String> {
     let file = item.section("")?.get("file")?;
     let path = item.reader.base.join(file.text()?.value);
     match item.reader.surroundings.secret(&path) {
+        Ok(content) if content.trim().is_empty() => {
+            file.wrong(format!("{} is empty", path.display()), "write the secret into it");
+            None
+        }
         Ok(content) => Some(content.trim_end_matches(['\r', '\n']).to_owned()),
         Err(error) => {
             file.wrong(

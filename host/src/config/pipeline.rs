@@ -114,7 +114,9 @@ impl Pipeline {
         let outputs = match &self.sink {
             Sink::Kafka(sink) => std::iter::once(&sink.topic).chain(&sink.routes).cloned().collect(),
             Sink::Stdout => vec!["stdout".to_owned()],
-            Sink::Http(_) | Sink::FeaturebaseCloud(_) | Sink::Featurebase(_) => vec!["http".to_owned()],
+            Sink::Http(_) => vec!["http".to_owned()],
+            Sink::FeaturebaseCloud(_) => vec!["featurebase-cloud".to_owned()],
+            Sink::Featurebase(_) => vec!["featurebase".to_owned()],
         };
         Ends { input, outputs }
     }

@@ -212,6 +212,14 @@ impl<'a> Item<'a> {
                 self.wrong("a text with a zero byte in it", "leave it out: no name and no option has one");
                 None
             }
+            // `${NAME:-}` says that it may be
+            Ok((value, true)) if value.is_empty() && secret::is_secret(self.name()) && !raw.contains(":-}") => {
+                self.wrong(
+                    format!("{raw} is set to nothing"),
+                    "set it to the secret, or write `${NAME:-}` where there is none",
+                );
+                None
+            }
             Ok((value, hidden)) => Some(Text { value, hidden, place: self.place.clone() }),
             Err(problems) => {
                 for problem in problems {

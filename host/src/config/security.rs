@@ -1,7 +1,10 @@
-//! What makes a connection secure: whether librdkafka's `security.*`, `sasl.*` and `ssl.*` options fit together.
+//! What makes a connection secure: whether librdkafka's `security.*`, `sasl.*` and `ssl.*` options fit together, and the files they
+//! name are there.
 
 use super::options::Options;
 use super::reader::{Place, Reader, Text, similar};
+use std::io::ErrorKind;
+use std::path::Path;
 
 const SASL: &str = "`\"security.protocol\" = \"SASL_SSL\"`, or \"SASL_PLAINTEXT\" where the broker has no TLS";
 
@@ -69,6 +72,7 @@ pub(super) fn check(reader: &Reader<'_>, options: &Options, at: &Place) {
         let message = format!("`{name}` has no effect with security.protocol {}", protocol_name.to_ascii_uppercase());
         reader.warn(&given.key, message, &["write \"SSL\" or \"SASL_SSL\" where the broker has TLS"]);
     }
+    FILES.iter().for_each(|(name, has)| check_file(reader, options, name, has));
     let key = ["ssl.key.location", "ssl.key.pem"];
     let certificate = ["ssl.certificate.location", "ssl.certificate.pem"];
     for (ones, others) in [(key, certificate), (certificate, key)] {
@@ -76,6 +80,36 @@ pub(super) fn check(reader: &Reader<'_>, options: &Options, at: &Place) {
         if let (Some((name, given)), false) = (given, others.iter().any(|name| options.contains_key(*name))) {
             let help = format!("a client's certificate has both: add `{}`", others[0]);
             reader.error(&given.key, format!("`{name}` without `{}`", others[0]), &[&help]);
+        }
+    }
+}
+
+/// Options that name files in PEM form, and what these have.
+const FILES: [(&str, &str); 3] = [
+    ("ssl.ca.location", "CERTIFICATE"),
+    ("ssl.certificate.location", "CERTIFICATE"),
+    ("ssl.key.location", "PRIVATE KEY"),
+];
+
+/// Looks into a file that librdkafka will read: its own words for one that it cannot use say little.
+fn check_file(reader: &Reader<'_>, options: &Options, name: &str, has: &str) {
+    // librdkafka takes "probe" for the authorities that the machine trusts
+    let Some(given) = options.get(name).filter(|given| !["", "probe"].contains(&given.value.as_str())) else { return };
+    let has = format!("{has}-----");
+    match reader.surroundings.secret(Path::new(&given.value)) {
+        Ok(text) if text.contains(&has) => {}
+        Ok(_) => {
+            let message = format!("the file of `{name}` has no `-----BEGIN {has}`");
+            let help =
+                "it is a file in PEM form; a certificate and its key may be in one file, and both options name it then";
+            reader.error(&given.place, message, &[help]);
+        }
+        // a folder of authorities
+        Err(error) if error.kind() == ErrorKind::IsADirectory && name == "ssl.ca.location" => {}
+        Err(error) => {
+            let help = "the path is relative to where the program is started; \
+                        `ssl.ca.pem = { file = \"ca.pem\" }` and its like are relative to this file";
+            reader.error(&given.place, format!("cannot read the file of `{name}`: {error}"), &[help]);
         }
     }
 }

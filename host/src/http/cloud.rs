@@ -60,6 +60,14 @@ impl Cloud {
         self.exchange(ANSWER, || body(request(), text.clone(), self.gzip)).await
     }
 
+    /// Logs in, so that who may not is told before the first row.
+    ///
+    /// # Errors
+    /// There is no token, and whether another try may get one.
+    pub async fn connect(&self) -> Result<(), Answer> {
+        self.session.token(None).await.map(drop)
+    }
+
     /// What no text of the server's may show.
     pub(super) fn secrets(&self) -> &Secrets {
         &self.secrets

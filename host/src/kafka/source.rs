@@ -81,7 +81,7 @@ impl KafkaSource {
     /// librdkafka refuses an option, or the cluster refuses the credentials: the program ends.
     pub fn new(config: &Config, identity: &Identity, wake: Wake) -> Result<Self, SourceError> {
         let mut health = Health::new(&config.client, identity, "source");
-        let lanes = lanes(config, identity, &mut health)?;
+        let (lanes, join) = look(config, identity, &mut health)?;
         let handle = Handle::consumer(&options::consumer(config, identity, lanes)).map_err(end)?;
         let bell = Bell::new(wake.clone());
         let events = handle.events(bell.clone());
@@ -102,7 +102,7 @@ impl KafkaSource {
             commits: Commits::default(),
             ends: Ends::default(),
             closed: false,
-            join: Join::begin(),
+            join,
             health,
             wake,
             events,
@@ -438,9 +438,24 @@ fn anew(what: &str, error: &Error) -> SourceError {
     SourceError::Anew(format!("kafka source: {what}: {error}"))
 }
 
-/// How many lanes there may be at once: all partitions, in the worst case. Where the cluster does not tell, a guess.
-fn lanes(config: &Config, identity: &Identity, health: &mut Health) -> Result<usize, SourceError> {
+/// How many lanes there may be at once: all partitions, in the worst case. Where the cluster does not tell, a guess. And what is waited
+/// for then: a topic that is not there, or the group.
+fn look(config: &Config, identity: &Identity, health: &mut Health) -> Result<(usize, Join), SourceError> {
     let mut session = Session::open(&options::consumer(config, identity, LANES), health).map_err(end)?;
-    let partitions = session.partitions(&config.topics, METADATA)?.unwrap_or_default();
-    Ok(if partitions.is_empty() { LANES } else { partitions.len() })
+    let Some(partitions) = session.partitions(&config.topics, METADATA)? else { return Ok((LANES, Join::begin())) };
+    let absent = join::absent(&config.topics, &partitions);
+    if absent.is_empty() {
+        return Ok((partitions.len(), Join::begin()));
+    }
+    // all workers of a pipeline see the same
+    if identity.worker == 0 {
+        tracing::warn!(
+            topics = absent.join(", "),
+            "no such topic: create it, or correct `topics`; it is read as soon as it is there"
+        );
+    }
+    Ok(match partitions.len() {
+        0 => (LANES, Join::ended()),
+        count => (count, Join::begin()),
+    })
 }

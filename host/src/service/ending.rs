@@ -75,12 +75,13 @@ pub(super) fn last_word(pipeline: &str, workers: &[StatusBoard]) {
         sums.records += status.sums.records;
         sums.delivered += status.sums.delivered;
         sums.letters += status.sums.letters;
+        sums.skipped += status.sums.skipped;
         drained &= status.ending == Some(Ending::Drained);
         if let Some(Ending::GaveUp { undelivered: more }) = status.ending {
             undelivered += more;
         }
     }
-    let Sums { records, delivered, letters: dead_letters } = sums;
+    let Sums { records, delivered, letters: dead_letters, skipped } = sums;
     let rows = delivered.saturating_sub(dead_letters);
     match drained {
         true => tracing::info!(
@@ -88,6 +89,7 @@ pub(super) fn last_word(pipeline: &str, workers: &[StatusBoard]) {
             records,
             rows,
             dead_letters,
+            skipped,
             "drained and ended: all that was handed over is delivered and committed"
         ),
         false => tracing::warn!(

@@ -131,7 +131,7 @@ impl Http {
     }
 }
 
-/// Looks at the destinations of pipelines before the first record is read, where that tells something: all at once, so that servers that
+/// Tries the destinations of pipelines, a login or a table, before the first record is read, where that tells something: all at once, so that servers that
 /// hang take no longer than one. One that is not there now is looked at with the first rows.
 ///
 /// # Errors
@@ -139,10 +139,13 @@ impl Http {
 pub(super) fn connect<'p>(pipelines: impl IntoIterator<Item = (&'p str, Option<&'p Http>)>) -> Result<(), RunError> {
     let mut looks = Vec::new();
     for (pipeline, http) in pipelines {
-        if let Some(Http { runtime, endpoint: Shared::Sql(sql), .. }) = http {
-            let sql = sql.clone();
-            looks.push((pipeline, runtime, runtime.spawn(async move { sql.connect().await })));
-        }
+        let Some(Http { runtime, endpoint, .. }) = http else { continue };
+        let look = match endpoint.clone() {
+            Shared::Sql(sql) => runtime.spawn(async move { sql.connect().await }),
+            Shared::Cloud(cloud) => runtime.spawn(async move { cloud.connect().await }),
+            Shared::Plain(_) => continue,
+        };
+        looks.push((pipeline, runtime, look));
     }
     let mut wrong = Vec::new();
     for (pipeline, runtime, look) in looks {
@@ -151,13 +154,13 @@ pub(super) fn connect<'p>(pipelines: impl IntoIterator<Item = (&'p str, Option<&
             Ok(Err(Answer::Again { message: error, .. })) => tracing::warn!(
                 pipeline,
                 error,
-                "the table cannot be looked at; it will be, before the first rows are sent"
+                "the destination cannot be tried now; it will be, before the first rows are sent"
             ),
             Ok(Err(Answer::Fatal(message) | Answer::RefusedWhole(message))) => {
                 wrong.push(format!("pipeline {pipeline}: {message}"));
             }
             Err(_) => {
-                wrong.push(format!("pipeline {pipeline}: looking at its table panicked; this is a bug of edgemill's"))
+                wrong.push(format!("pipeline {pipeline}: trying its destination panicked; this is a bug of edgemill's"))
             }
         }
     }

@@ -287,8 +287,7 @@ impl Worker {
                     Settled::Failed { span, refused, message } => self.reread(span.lane, refused, &message)?,
                     Settled::Refused { span, row, message } => self.refuse_late(span, row, message)?,
                     Settled::Delivered(span, rows) => {
-                        self.hands.metrics.delivered.increment(u64::from(rows));
-                        self.hands.ledger.settle(span, rows);
+                        self.hands.deliver(span, rows);
                         if let Some(rows_span) = rows_span.filter(|_| letter == Some(span)) {
                             self.hands.ledger.settle(rows_span, 1);
                         }

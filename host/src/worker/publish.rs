@@ -33,6 +33,7 @@ impl Worker {
         let breaker = self.breaker_status();
         self.hands.metrics.breaker_open.set(f64::from(u8::from(breaker.is_some())));
         let counts = self.hands.counts;
+        self.hands.failures.tell(counts);
         let before = std::mem::replace(&mut self.told, counts);
         let waits = !self.hands.ledger.is_all_settled() || self.lanes.iter().any(|book| book.undone > 0);
         let delivered = counts.delivered > before.delivered;
@@ -55,6 +56,7 @@ impl Worker {
             status.sums.records += counts.records - before.records;
             status.sums.delivered += counts.delivered - before.delivered;
             status.sums.letters += counts.letters - before.letters;
+            status.sums.skipped += counts.skipped - before.skipped;
         });
     }
 

@@ -102,6 +102,8 @@ pub struct Sums {
     pub delivered: u64,
     /// Dead letters among them, and those on their way.
     pub letters: u64,
+    /// Records that were dropped for their failure.
+    pub skipped: u64,
 }
 
 /// One worker, as last seen.

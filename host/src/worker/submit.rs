@@ -1,6 +1,7 @@
 //! Hands what came of a batch to the sinks, and opens the batch's span in the ledger.
 
 use super::dead_letter::{DeadLetters, Sender};
+use super::failures::Failures;
 use super::late::Late;
 use super::pass_through::merge;
 use super::stamp::Stamp;
@@ -67,6 +68,8 @@ pub(super) struct Counts {
     pub(super) delivered: u64,
     /// Dead letters that were handed over.
     pub(super) letters: u64,
+    /// Records that were dropped for their failure.
+    pub(super) skipped: u64,
     pub(super) by_class: [u64; Class::ALL.len()],
     pub(super) restarts: u64,
 }
@@ -88,6 +91,7 @@ pub(super) struct Hands {
     pub(super) tripped: Option<Vec<Count>>,
     /// One of the failures that tripped it.
     pub(super) example: Option<String>,
+    pub(super) failures: Failures,
     /// Records whose rows may still be refused one by one.
     pub(super) late: Late,
     stamp: Stamp,
@@ -133,6 +137,7 @@ impl Hands {
             breaker,
             tripped,
             example: None,
+            failures: Failures::default(),
             late,
             stamp,
         }
@@ -271,6 +276,7 @@ impl Hands {
         let batch = &taken.batch;
         let action = |failure: &Failure| plan.rule(failure).then;
         failures.iter().for_each(|failure| self.count(plan, failure, action(failure)));
+        self.failures.note(batch, &failures);
         let (pipeline, host) = (self.settings.pipeline.as_str(), self.settings.host.as_str());
         let sender = Sender { pipeline, host, plan };
         let mut letters = DeadLetters::default();
@@ -313,6 +319,13 @@ impl Hands {
         }
     }
 
+    /// Rows and dead letters of a span are durable.
+    pub(super) fn deliver(&mut self, span: Span, rows: u32) {
+        self.counts.delivered += u64::from(rows);
+        self.metrics.delivered.increment(u64::from(rows));
+        self.ledger.settle(span, rows);
+    }
+
     /// Counts a batch that was handed over.
     pub(super) fn count_taken(&mut self, batch: &Batch<'_>) {
         self.counts.records += batch.len() as u64;
@@ -323,6 +336,7 @@ impl Hands {
     /// Counts a failure that something is done with.
     pub(super) fn count(&mut self, plan: &Plan, failure: &Failure, action: Action) {
         self.counts.failed += 1;
+        self.counts.skipped += u64::from(action == Action::Skip);
         self.counts.by_class[failure.class as usize] += 1;
         let module = plan.stages.get(failure.stage).map_or("", |stage| stage.module.name());
         self.metrics.failure(module, failure.class, action);
@@ -330,7 +344,7 @@ impl Hands {
 }
 
 /// A failure, for a person.
-fn example(batch: &Batch<'_>, failure: &Failure) -> String {
+pub(super) fn example(batch: &Batch<'_>, failure: &Failure) -> String {
     let Failure { class, code, message, .. } = failure;
     let (start, more) = match message.char_indices().nth(300) {
         Some((end, _)) => (&message[..end], "…"),

@@ -368,7 +368,7 @@ fn a_server_that_is_not_there_yet_is_waited_for() -> Result<()> {
     let host = Host::builder(&config).set("chain", "").set("sink", sink).set("timeout", "2 s");
     let host = host.set("brokers", Broker::shared().address()).set("from", &place.from).set("group", &place.group);
     let mut host = host.set("letters", &place.letters).set("table", &place.database.table).start()?;
-    host.logs("the table cannot be looked at")?;
+    host.logs("the destination cannot be tried now")?;
     Broker::shared().produce(&place.from, (0..10).map(|n| Record::of(json!({ "n": n }).to_string())))?;
     host.logs("a request is tried again")?;
     let _there = Proxy::start(port, server)?;

@@ -15,6 +15,7 @@ const IDENTITY: &str =
 const PLAIN: &str = "that port has no TLS: write `http://`, or another port";
 const TLS: &str = "is that port one of HTTP? Where it has TLS, write `https://`";
 const HUNG_UP: &str = "is that port one of TLS? Where it has none, write `http://`";
+const NAMELESS: &str = "no such host is known: correct the address, or look at the machine's name service";
 const NOBODY: &str = "nobody listens there: correct the address, or start the server";
 
 /// What a failed request means. A certificate that is not trusted, or is missing, stays so until a person comes; one whose time is over
@@ -72,8 +73,8 @@ fn of_others(error: &reqwest::Error) -> Option<&'static str> {
     if find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
         return Some(NOBODY);
     }
-    // tokio-rustls's and hyper's own words for a server that hangs up on TLS, and for bytes that are no answer
-    let known = [("tls handshake eof", HUNG_UP), ("invalid HTTP version parsed", TLS)];
+    // tokio-rustls's and hyper's own words for a server that hangs up on TLS, for bytes that are no answer, and for unknown names
+    let known = [("tls handshake eof", HUNG_UP), ("invalid HTTP version parsed", TLS), ("dns error", NAMELESS)];
     let causes = causes(error);
     known.iter().find(|(words, _)| causes.contains(words)).map(|(_, remedy)| *remedy)
 }

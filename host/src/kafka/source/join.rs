@@ -1,6 +1,7 @@
 //! Tells, once, of a group that gives no lanes: it waits for other members, of which one may have been killed.
 
-use crate::config::KafkaSource as Config;
+use crate::config::{KafkaSource as Config, Topics};
+use crate::record::Partition;
 use std::time::{Duration, Instant};
 
 /// After so long somebody may wonder what is waited for.
@@ -15,6 +16,11 @@ pub(super) struct Join(Option<Instant>);
 impl Join {
     pub(super) fn begin() -> Self {
         Self(Some(Instant::now()))
+    }
+
+    /// It is known that the group has nothing to give.
+    pub(super) fn ended() -> Self {
+        Self(None)
     }
 
     /// The group has answered.
@@ -37,6 +43,17 @@ impl Join {
 
     fn is_due(&mut self, now: Instant) -> bool {
         self.0.take_if(|since| now.saturating_duration_since(*since) >= WONDERS).is_some()
+    }
+}
+
+/// What is wanted, and has none of the partitions that there are.
+pub(super) fn absent(topics: &Topics, partitions: &[Partition]) -> Vec<String> {
+    match topics {
+        Topics::List(names) => {
+            let is_there = |name: &String| partitions.iter().any(|partition| partition.topic == *name);
+            names.iter().filter(|name| !is_there(name)).cloned().collect()
+        }
+        Topics::Pattern(pattern) => partitions.is_empty().then(|| pattern.clone()).into_iter().collect(),
     }
 }
 
