@@ -13,6 +13,7 @@ mod registry;
 mod request;
 mod secrets;
 mod sink;
+mod spread;
 mod sql;
 #[cfg(test)]
 mod tests;

@@ -64,6 +64,15 @@ impl Gathering {
         Ok(())
     }
 
+    /// Appends all rows of another one, which has none of the same lanes.
+    pub(super) fn append(&mut self, other: &Gathering, frame: &Frame) {
+        self.text.extend_from_slice(&frame.between);
+        let moved = self.text.len() - frame.open.len();
+        self.text.extend_from_slice(&other.text[frame.open.len()..]);
+        self.places.extend(other.places.iter().map(|place| Place { end: place.end + moved, ..*place }));
+        self.slots.extend_from_slice(&other.slots);
+    }
+
     pub(super) fn rows(&self) -> usize {
         self.places.len()
     }

@@ -6,7 +6,8 @@
 //! that rows of a lane that is gone are left out of every further try.
 
 use super::endpoint::{Answer, Endpoint, Row};
-use super::request::{Gathering, Place, Request};
+use super::request::{Place, Request};
+use super::spread::Spread;
 use crate::backoff::Backoff;
 use crate::batch::Batch;
 use crate::config::HttpBatch;
@@ -36,11 +37,9 @@ pub struct HttpSink<E> {
     endpoint: Arc<E>,
     batch: HttpBatch,
     runtime: Handle,
-    gathering: Option<Gathering>,
+    gathering: Spread,
     /// Closed requests, oldest first.
     waiting: VecDeque<Request>,
-    /// Buffers of bodies that were taken, to be filled again.
-    spare: Vec<Vec<u8>>,
     flying: Vec<Flying>,
     /// Tries that were made.
     number: u64,
@@ -108,9 +107,8 @@ impl<E: Endpoint> HttpSink<E> {
         Self {
             endpoint,
             runtime,
-            gathering: None,
+            gathering: Spread::new(batch),
             waiting: VecDeque::new(),
-            spare: Vec::new(),
             flying: Vec::new(),
             number: 0,
             weight: 0,
@@ -131,18 +129,14 @@ impl<E: Endpoint> HttpSink<E> {
     }
 
     fn close(&mut self) {
-        if let Some(gathering) = self.gathering.take().filter(|gathering| gathering.rows() > 0) {
-            let request = gathering.close(self.endpoint.frame());
-            self.waiting.push_back(request);
-        }
+        self.waiting.extend(self.gathering.close(self.endpoint.frame()));
         self.weigh();
     }
 
     fn weigh(&mut self) {
         let flying = self.flying.iter().map(|flying| &flying.request);
         let closed: usize = self.waiting.iter().chain(flying).map(Request::weight).sum();
-        self.weight =
-            closed + self.gathering.as_ref().filter(|gathering| gathering.rows() > 0).map_or(0, Gathering::weight);
+        self.weight = closed + self.gathering.weight();
     }
 
     /// Sends what may go: oldest first, and nothing of a lane that has something on its way or in front of it.
@@ -185,9 +179,7 @@ impl<E: Endpoint> HttpSink<E> {
             Answer::Taken => {
                 self.calm();
                 self.deliver(&request.places);
-                if self.spare.len() < self.batch.window {
-                    self.spare.extend(request.into_buffer());
-                }
+                self.gathering.reuse(request);
             }
             Answer::Refused(mut rows) => {
                 self.calm();
@@ -277,17 +269,13 @@ impl<E: Endpoint> Sink for HttpSink<E> {
             let (index, offset) = (row as u32, rows.offsets[row]);
             number = if row > 0 && rows.offsets[row - 1] == offset { number + 1 } else { 0 };
             let row = Row { topic: rows.topic, partition: rows.partition, offset, number, key, value };
-            let (endpoint, batch) = (&self.endpoint, &self.batch);
+            let (endpoint, slot) = (&self.endpoint, span.lane.slot);
             let frame = endpoint.frame();
-            let spare = &mut self.spare;
-            let gathering =
-                self.gathering.get_or_insert_with(|| Gathering::new(frame, spare.pop().unwrap_or_default()));
+            let gathering = self.gathering.of(slot, frame);
             if let Err(message) = gathering.push(frame, (span, index), |text| endpoint.encode(row, text)) {
                 refused.push(Refusal { row: index, class: Class::Encode, message });
             }
-            if gathering.rows() >= batch.records || gathering.bytes() >= batch.bytes {
-                self.close();
-            }
+            self.waiting.extend(self.gathering.full(slot, frame));
         }
         self.weigh();
         self.launch();
@@ -296,9 +284,11 @@ impl<E: Endpoint> Sink for HttpSink<E> {
 
     fn send(&mut self, pace: Pace) -> Option<Duration> {
         let now = Instant::now();
-        let due = self.gathering.as_ref().filter(|gathering| gathering.rows() > 0).map(|gathering| match pace {
-            Pace::Waiting => now,
-            Pace::Busy | Pace::Idle => gathering.since + self.batch.age,
+        // without room no more rows come to fill what may go
+        let is_full = !self.has_room() && self.waiting.is_empty() && self.flying.len() < self.width;
+        let due = self.gathering.since().map(|since| match pace {
+            Pace::Busy | Pace::Idle if !is_full => since + self.batch.age,
+            _ => now,
         });
         if due.is_some_and(|due| due <= now) {
             self.close();
