@@ -69,22 +69,29 @@ impl Scanner<'_> {
         }
     }
 
+    #[cold]
     fn spaces(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.text.get(self.at) {
             self.at += 1;
         }
     }
 
-    /// The next byte that is no space, which stays.
+    /// The next byte that is no space, which stays. Most rows have no spaces between their parts.
+    #[inline(always)]
     fn peek(&mut self) -> Option<u8> {
+        let next = *self.text.get(self.at)?;
+        if next > b' ' {
+            return Some(next);
+        }
         self.spaces();
         self.text.get(self.at).copied()
     }
 
+    #[inline(always)]
     fn next(&mut self) -> Option<u8> {
-        let next = self.peek();
+        let next = self.peek()?;
         self.at += 1;
-        next
+        Some(next)
     }
 
     fn word(&mut self, rest: &[u8]) -> Option<()> {
@@ -94,6 +101,7 @@ impl Scanner<'_> {
     }
 
     /// An object's name and its colon.
+    #[inline(always)]
     fn name(&mut self) -> Option<()> {
         (self.next()? == b'"').then_some(())?;
         self.string()?;
@@ -101,6 +109,7 @@ impl Scanner<'_> {
     }
 
     /// A string behind its first quote.
+    #[inline(always)]
     fn string(&mut self) -> Option<()> {
         loop {
             while let Some(eight) = self.text.get(self.at..).and_then(|rest| rest.first_chunk()) {
