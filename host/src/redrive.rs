@@ -24,6 +24,8 @@ pub struct Order {
     pub pipeline: String,
     /// Which of them.
     pub filter: Filter,
+    /// Whether those that are chosen are given up instead: passed over, and not waiting any more.
+    pub gives_up: bool,
     /// Whether those that are not chosen are put back; else they stay where they are.
     pub puts_back: bool,
     /// Of each partition of the dead-letter topic, from where on letters wait and where they end.
@@ -41,7 +43,7 @@ pub struct Tally(Arc<Mutex<Counts>>);
 /// See [`Tally`]. What a failed delivery made the worker do again is counted again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Tried again.
+    /// Tried again, or given up.
     pub chosen: u64,
     /// Not chosen.
     pub left: u64,
@@ -124,7 +126,10 @@ impl Redrive {
                 }
                 Some(letter) if order.filter.chooses(&letter) => {
                     counts.chosen += 1;
-                    cut.restore(index, &letter, headers);
+                    match order.gives_up {
+                        true => cut.pass_over(index),
+                        false => cut.restore(index, &letter, headers),
+                    }
                 }
                 Some(_) => {
                     counts.left += 1;

@@ -1,4 +1,4 @@
-//! `edgemill dead-letters`: looks at a pipeline's dead letters, and tries them again.
+//! `edgemill dead-letters`: looks at a pipeline's dead letters, tries them again, and gives up those that nothing can be made of.
 
 use super::arguments::pipeline;
 use super::places::time;
@@ -13,11 +13,12 @@ use clap::Subcommand;
 use clap::builder::PossibleValuesParser;
 use std::ops::RangeInclusive;
 
+mod drop;
 mod list;
 mod redrive;
 mod show;
 
-/// Looks at a pipeline's dead letters, and tries them again
+/// Looks at a pipeline's dead letters, tries them again, or gives them up
 ///
 /// Those that have not been tried again since they failed are waiting: the consumer group `GROUP.redrive`, where GROUP is
 /// the pipeline's, remembers how far that is. The usual way:
@@ -27,6 +28,7 @@ mod show;
 ///   (mend the module, and put it into its folder)
 ///   edgemill dead-letters redrive -c edgemill.toml --dry-run          what would come out
 ///   edgemill dead-letters redrive -c edgemill.toml                    into the pipeline's sink
+///   edgemill dead-letters drop -c edgemill.toml --code not-json       those that nothing can be made of
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Arguments {
@@ -39,6 +41,7 @@ enum Command {
     List(list::Arguments),
     Show(show::Arguments),
     Redrive(redrive::Arguments),
+    Drop(drop::Arguments),
 }
 
 /// Runs it.
@@ -47,6 +50,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
         Command::List(arguments) => list::run(arguments),
         Command::Show(arguments) => show::run(arguments),
         Command::Redrive(arguments) => redrive::run(arguments),
+        Command::Drop(arguments) => drop::run(arguments),
     }
 }
 
@@ -88,6 +92,13 @@ struct Filters {
 }
 
 impl Filters {
+    /// Whether nothing is said.
+    fn is_empty(&self) -> bool {
+        let Self { class, module, code, from, to, topic, partition, offset } = self;
+        let lists = [class, module, code].iter().all(|list| list.is_empty());
+        lists && from.is_none() && to.is_none() && topic.is_none() && partition.is_none() && offset.is_none()
+    }
+
     fn filter(&self) -> Filter {
         Filter {
             classes: self.class.clone(),

@@ -31,7 +31,8 @@ pub(super) fn parse(
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         // a table that was read in spite of errors would give more of them, which are none
-        let problems = first_of_runs(errors.iter().map(|error| syntax(error, text)).collect(), text);
+        let problems = errors.iter().map(|error| syntax(error, text)).collect();
+        let problems = first_of_runs(of_open_list(problems), text);
         return Err(Report::new(name, text, &secret::spans_by_line(text), problems));
     }
     let secrets = secret::spans(table.get_ref());
@@ -42,6 +43,18 @@ pub(super) fn parse(
     let report =
         Report::new(name, text, &secrets, reader.problems.into_inner()).with_places(reader.places.into_inner());
     if report.has_errors() { Err(report) } else { Ok((config, report)) }
+}
+
+/// Leaves out what the parser says of everything behind a list that has no end: it takes keys and tables for its elements.
+fn of_open_list(mut problems: Vec<Problem>) -> Vec<Problem> {
+    let in_list = |problem: &Problem| problem.message.contains("array");
+    if problems.iter().any(|problem| in_list(problem) && problem.message.contains("unexpected `=`"))
+        && let Some(first) = problems.iter().position(in_list)
+    {
+        problems.truncate(first + 1);
+        problems[first].help = vec!["the list in front of it has no `]` at its end".to_owned()];
+    }
+    problems
 }
 
 /// Leaves out what the parser says again of the lines that follow: they are right, and only their beginning is wrong.

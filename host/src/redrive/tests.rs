@@ -97,6 +97,7 @@ pub(crate) fn order(from: i64, to: i64) -> Order {
     Order {
         pipeline: "p".to_owned(),
         filter: Filter::default(),
+        gives_up: false,
         puts_back: true,
         waiting: HashMap::from([(partition(), (from, to))]),
         patience: Duration::ZERO,
@@ -202,6 +203,18 @@ fn a_dry_run_puts_nothing_back() {
     order.filter.classes.push("trap".to_owned());
     let mut redrive = Redrive::new(Box::new(Fake { ends: true, ..Fake::new(vec![batch]) }), order);
     assert_eq!(drive(&mut redrive, &mut Ledger::default()), ["b in/0 [1] [1] [1]", "."]);
+}
+
+#[test]
+fn what_is_given_up_is_covered_and_comes_out_nowhere() {
+    let mut batch = dead();
+    (0..3).for_each(|n| letter(&mut batch, n, "p", if n == 1 { "reject" } else { "trap" }, (0, n), 1));
+    let mut order = Order { gives_up: true, ..order(0, 3) };
+    order.filter.classes.push("trap".to_owned());
+    let tally = order.tally.clone();
+    let mut redrive = Redrive::new(Box::new(Fake { ends: true, ..Fake::new(vec![batch]) }), order);
+    assert_eq!(drive(&mut redrive, &mut Ledger::default()), ["< dead [1] [0, 1, 2]", "."]);
+    assert_eq!(tally.read(), Counts { chosen: 2, left: 1, ..Counts::default() });
 }
 
 #[test]

@@ -263,6 +263,32 @@ fn promise_commit_those_that_are_not_chosen_are_still_waiting_as_they_were() -> 
 }
 
 #[test]
+fn promise_commit_what_is_given_up_waits_no_more_and_the_others_wait_on() -> Result<()> {
+    let failed = Failed::new(200, "")?;
+    let before = failed.ends()?;
+    for neither in [&[][..], &["--all", "--class", "trap"]] {
+        let ended = command(&failed.host, DROP, neither)?;
+        assert_eq!(ended.code, Some(2), "{}", ended.err);
+        ensure!(ended.err.contains("say which"), "{}", ended.err);
+    }
+    assert_eq!((failed.waiting()?, failed.ends()?), (180, before.clone()));
+
+    // the module is as broken as it was, which is nothing to them
+    let ended = command(&failed.host, DROP, &["--class", "trap"])?;
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let said = String::from_utf8(ended.out)?;
+    ensure!(said.contains("60 dead letters given up") && said.contains("120 not chosen: put back"), "{said}");
+    let listed = failed.list(&[])?;
+    assert_eq!((&listed["waiting"], listed["kinds"].as_array().map(Vec::len)), (&json!(120), Some(1)));
+    assert_eq!(&listed["kinds"][0]["class"], &json!("reject"));
+
+    let ended = command(&failed.host, DROP, &["--all"])?;
+    assert_eq!((ended.code, failed.waiting()?), (Some(0), 0), "{}", ended.err);
+    assert_eq!(failed.ends()?.0, before.0, "nothing went to the sink");
+    Ok(())
+}
+
+#[test]
 fn promise_one_what_fails_again_says_how_often_and_waits_for_the_next_time() -> Result<()> {
     let failed = Failed::new(100, "")?;
     for tries in 2..=3 {

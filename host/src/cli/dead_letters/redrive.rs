@@ -5,11 +5,11 @@ use super::super::places::rate;
 use super::super::replay::done;
 use super::super::{Done, Failure};
 use super::{Filters, Letters, failed};
-use crate::config::{Pipeline, REDRIVE_SESSION};
+use crate::config::{Config, Pipeline, REDRIVE_SESSION};
 use crate::kafka::range::{RangeSource, Ranges};
 use crate::kafka::{KafkaSource, offsets};
 use crate::policy::Class;
-use crate::redrive::{Order, Redrive, Tally};
+use crate::redrive::{Counts, Order, Redrive, Tally};
 use crate::service::once::{self, Output, Ran};
 use crate::source::Source;
 use crate::source::paced::Paced;
@@ -53,44 +53,77 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
     let (config, _) = arguments.config.load()?;
-    if !arguments.dry_run {
-        alone(&Letters::open(&config, arguments.pipeline.as_deref())?)?;
+    let way = if arguments.dry_run { Way::Look } else { Way::Try };
+    let worked = work(&config, arguments.pipeline.as_deref(), &arguments.filters, arguments.rate, way)?;
+    let Some((ran, counts)) = worked else { return Ok(Done::Well) };
+    // standard output is for records
+    eprint!("{}", told(&ran, counts, arguments.dry_run));
+    done(&ran)
+}
+
+/// What became of those that are not chosen.
+pub(super) const PUT_BACK: &str = "not chosen: put back, and still waiting";
+
+/// What is done with dead letters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// They are tried again.
+    Try,
+    /// It is shown what would come out.
+    Look,
+    /// They are given up.
+    GiveUp,
+}
+
+/// Works the waiting dead letters off; none where none waits.
+pub(super) fn work(
+    config: &Config,
+    name: Option<&str>,
+    filters: &Filters,
+    rate: Option<f64>,
+    way: Way,
+) -> Result<Option<(Ran, Counts)>, Failure> {
+    if way != Way::Look {
+        alone(&Letters::open(config, name)?)?;
     }
     // asked again: another one may have ended meanwhile
-    let letters = Letters::open(&config, arguments.pipeline.as_deref())?;
+    let letters = Letters::open(config, name)?;
     let waiting = letters.waiting();
     if waiting.iter().all(|range| range.is_empty()) {
         eprintln!("no dead letters wait in {}", letters.topic);
-        return Ok(Done::Well);
+        return Ok(None);
     }
     let tally = Tally::default();
     let order = Order {
         pipeline: letters.pipeline.name.clone(),
-        filter: arguments.filters.filter(),
-        puts_back: !arguments.dry_run,
+        filter: filters.filter(),
+        gives_up: way == Way::GiveUp,
+        puts_back: way != Way::Look,
         waiting: waiting.iter().map(|range| (range.partition.clone(), (range.from, range.to))).collect(),
         patience: LANES,
         tally: tally.clone(),
     };
     let ranges = Ranges::new(waiting);
-    let output = if arguments.dry_run { Output::Lines } else { Output::Sink };
+    let output = if way == Way::Look { Output::Lines } else { Output::Sink };
     // its own group, and so its own transactional id: the pipeline itself may run meanwhile
-    let pipeline = Pipeline { source: letters.source.clone(), ..letters.pipeline.clone() };
-    let ran = once::run(&config, &pipeline, output, &|identity, wake| {
+    let mut pipeline = Pipeline { source: letters.source.clone(), ..letters.pipeline.clone() };
+    if way == Way::GiveUp {
+        // what is given up meets no module, which may be broken for all that
+        pipeline.chain.clear();
+    }
+    let ran = once::run(config, &pipeline, output, &|identity, wake| {
         // a member of the group: two at once share the partitions, and none commits what is the other's
-        let inner: Box<dyn Source> = match arguments.dry_run {
+        let inner: Box<dyn Source> = match way == Way::Look {
             true => Box::new(RangeSource::new(&letters.source, &ranges, identity, wake)?),
             false => Box::new(KafkaSource::new(&letters.source, identity, wake)?),
         };
         let source = Box::new(Redrive::new(inner, order.clone()));
-        Ok(match arguments.rate {
+        Ok(match rate {
             Some(rate) => Box::new(Paced::new(source, rate)) as Box<dyn Source>,
             None => source,
         })
     })?;
-    // standard output is for records
-    eprint!("{}", told(&ran, &tally, arguments.dry_run));
-    done(&ran)
+    Ok(Some((ran, tally.read())))
 }
 
 /// Makes sure that no other redrive is at it.
@@ -104,8 +137,7 @@ fn alone(letters: &Letters<'_>) -> Result<(), Failure> {
     .map_err(|error| failed(format!("another redrive is at work: {error}")))
 }
 
-fn told(ran: &Ran, tally: &Tally, dry: bool) -> String {
-    let counts = tally.read();
+fn told(ran: &Ran, counts: Counts, dry: bool) -> String {
     let again = Class::ALL.iter().zip(ran.failed).filter(|(_, count)| *count > 0);
     let again: Vec<_> = again.map(|(class, count)| format!("{class} {count}")).collect();
     let again = if again.is_empty() { String::new() } else { format!(" ({})", again.join(", ")) };
@@ -116,7 +148,19 @@ fn told(ran: &Ran, tally: &Tally, dry: bool) -> String {
         ran.rows,
         ran.failures()
     );
-    let left = if dry { "not chosen" } else { "not chosen: put back, and still waiting" };
+    let left = if dry { "not chosen" } else { PUT_BACK };
+    text.push_str(&rest(counts, left));
+    if dry {
+        text.push_str("nothing was changed\n");
+    } else if !ran.complete {
+        text.push_str("what was not tried again is still waiting: start it again to go on\n");
+    }
+    text
+}
+
+/// What became of those that were not meant.
+pub(super) fn rest(counts: Counts, left: &str) -> String {
+    let mut text = String::new();
     for (count, what) in [
         (counts.left, left),
         (counts.others, "of other pipelines: left alone"),
@@ -124,11 +168,6 @@ fn told(ran: &Ran, tally: &Tally, dry: bool) -> String {
     ] {
         // writing to a string cannot fail
         let _ = if count > 0 { writeln!(text, "{count} {what}") } else { Ok(()) };
-    }
-    if dry {
-        text.push_str("nothing was changed\n");
-    } else if !ran.complete {
-        text.push_str("what was not tried again is still waiting: start it again to go on\n");
     }
     text
 }
