@@ -18,6 +18,7 @@ const DEAD_PARTITIONS: i32 = 3;
 
 const REDRIVE: &[&str] = &["dead-letters", "redrive"];
 const LIST: &[&str] = &["dead-letters", "list"];
+const DROP: &[&str] = &["dead-letters", "drop"];
 const SHOW: &[&str] = &["dead-letters", "show"];
 
 /// A pipeline whose records all failed but every tenth, and which is stopped.
