@@ -1,6 +1,7 @@
 //! `edgemill dead-letters drop`: gives waiting dead letters up.
 
 use super::super::arguments::ConfigFile;
+use super::super::replay::done;
 use super::super::{Done, Failure};
 use super::Filters;
 use super::redrive::{PUT_BACK, Way, rest, work};
@@ -30,18 +31,12 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
     let Arguments { config, pipeline, all, filters } = arguments;
     if *all != filters.is_empty() {
-        return Err(Failure::usage(
-            "say which: filters such as `--code not-json`, or `--all` and no filter",
-        ));
+        return Err(Failure::usage("say which: filters such as `--code not-json`, or `--all` and no filter"));
     }
     let (config, _) = config.load()?;
     let Some((ran, counts)) = work(&config, pipeline.as_deref(), filters, None, Way::GiveUp)? else {
         return Ok(Done::Well);
     };
     print!("{} dead letters given up\n{}", counts.chosen, rest(counts, PUT_BACK));
-    if !ran.complete {
-        println!("it was ended before the end: start it again to go on");
-        return Ok(Done::Failed);
-    }
-    Ok(Done::Well)
+    done(&ran)
 }
