@@ -213,7 +213,7 @@ fn what_is_given_up_is_covered_and_comes_out_nowhere() {
     order.filter.classes.push("trap".to_owned());
     let tally = order.tally.clone();
     let mut redrive = Redrive::new(Box::new(Fake { ends: true, ..Fake::new(vec![batch]) }), order);
-    assert_eq!(drive(&mut redrive, &mut Ledger::default()), ["< dead [1] [0, 1, 2]", "."]);
+    assert_eq!(drive(&mut redrive, &mut Ledger::default()), ["< dead [1] [1]", "< dead [] [2]", "."]);
     assert_eq!(tally.read(), Counts { chosen: 2, left: 1, ..Counts::default() });
 }
 

@@ -286,12 +286,11 @@ fn nothing_of_a_lane_goes_once_it_is_gone() {
 #[test]
 fn what_is_too_much_goes_more_slowly_for_a_while() {
     let (fake, runtime) = (Fake::new(1, 0), runtime());
-    let mut sink = sink(&fake, &runtime, 1);
+    let mut sink = sink(&fake, &runtime, 2);
     let request = |sink: &mut HttpSink<Fake>| {
         sink.close();
         sink.waiting.pop_front().unwrap()
     };
-    sink.batch.records = 2;
     submit(&mut sink, Span { lane: lane(0), number: 0 }, 0..1);
     let one = request(&mut sink);
     let slower = Answer::Again { message: String::new(), after: Some(Duration::from_secs(7)), slower: true };
