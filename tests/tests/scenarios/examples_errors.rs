@@ -33,7 +33,7 @@ fn pageviews_with_wrong_credentials_or_another_authority_end_with_the_place_and_
     ends(host("KAFKA_CA", &rogue)?, SOON, &says, "bob-secret")?;
     let says = [&*place, "certificate of the brokers is not trusted", "name the authority", "ssl.ca.location"];
     ends(host("KAFKA_CA", "probe")?, SOON, &says, "bob-secret")?;
-    ensure!(cloud.logins() == 0);
+    ensure!(cloud.is_empty());
     Ok(())
 }
 
