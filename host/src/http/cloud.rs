@@ -2,7 +2,7 @@
 
 use super::client::{ANSWER, Response, body, client, exchange_within};
 use super::endpoint::{Answer, Endpoint, Frame, PART, Row};
-use super::json::{Kind, check};
+use super::json::{Checker, Kind};
 use super::secrets::Secrets;
 use super::token::Session;
 use crate::config::{Address, FeaturebaseCloud, LateErrors};
@@ -151,10 +151,10 @@ impl Endpoint for Cloud {
         &self.frame
     }
 
-    fn encode(&self, row: Row<'_>, text: &mut Vec<u8>) -> Result<(), String> {
-        let value = check(row.value, Kind::Object)?;
+    fn encode(&self, row: Row<'_>, checker: &mut Checker, text: &mut Vec<u8>) -> Result<(), String> {
+        let value = checker.check(row.value, Kind::Object)?;
         text.extend_from_slice(b"{\"value\":");
-        text.extend_from_slice(value.as_bytes());
+        text.extend_from_slice(value);
         text.push(b'}');
         Ok(())
     }
@@ -191,7 +191,8 @@ struct Told {
 
 /// Reads what became of the rows; none where that cannot be told.
 fn read(body: &[u8], rows: usize, secrets: &Secrets) -> Option<Answer> {
-    let told: Told = serde_json::from_slice(body).ok()?;
+    // serde takes a list for an object's values too
+    let told: Told = serde_json::from_slice(body).ok().filter(|_| body.trim_ascii_start().starts_with(b"{"))?;
     let refusal = |(row, record): (u32, &Value)| Some((row, secrets.tell(&refusal(record)?)));
     let refused: Vec<(u32, String)> = (0..).zip(&told.records).filter_map(refusal).collect();
     let errors = told.error_count.unwrap_or(refused.len() as u64);
@@ -245,9 +246,13 @@ mod tests {
             Some(Answer::Taken)
         );
         assert_eq!(answer(&json!({ "success_count": 2, "error_count": 0 }), 2), Some(Answer::Taken));
-        for short in
-            [json!({}), json!({ "success_count": 1, "error_count": 0 }), json!({ "records": [good] }), json!([])]
-        {
+        for short in [
+            json!({}),
+            json!({ "success_count": 1, "error_count": 0 }),
+            json!({ "records": [good] }),
+            json!([]),
+            json!([2, 0, [good, good]]),
+        ] {
             assert_eq!(answer(&short, 2), None, "{short}");
         }
         assert_eq!(read(b"<html>", 2, &Secrets::default()), None);

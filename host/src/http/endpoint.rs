@@ -1,5 +1,6 @@
 //! What a type of sink knows of its destination.
 
+use super::json::Checker;
 use crate::batch::Bytes;
 use crate::finding::Finding;
 use bytes::Bytes as Body;
@@ -73,11 +74,11 @@ pub trait Endpoint: Send + Sync + 'static {
     /// What rows stand between.
     fn frame(&self) -> &Frame;
 
-    /// Appends a row's text.
+    /// Appends a row's text. `checker` has seen the rows before.
     ///
     /// # Errors
     /// No row can be made of it: why, for a person. What was appended is taken back.
-    fn encode(&self, row: Row<'_>, text: &mut Vec<u8>) -> Result<(), String>;
+    fn encode(&self, row: Row<'_>, checker: &mut Checker, text: &mut Vec<u8>) -> Result<(), String>;
 
     /// Sends one body of so many rows, once, and says what the answer means.
     fn send(&self, body: Body, rows: usize) -> impl Future<Output = Answer> + Send;

@@ -2,7 +2,7 @@
 
 use super::client::{Response, body, client, exchange, headers};
 use super::endpoint::{Answer, Endpoint, Frame, PART, Row};
-use super::json::{Kind, check, push_line};
+use super::json::{Checker, Kind, push_line};
 use super::secrets::Secrets;
 use crate::config::{Address, HttpFormat, HttpSink as Config, RefusedRows};
 use crate::finding::Finding;
@@ -83,12 +83,12 @@ impl Endpoint for Plain {
         &self.frame
     }
 
-    fn encode(&self, row: Row<'_>, text: &mut Vec<u8>) -> Result<(), String> {
-        let value = check(row.value, Kind::Any)?;
+    fn encode(&self, row: Row<'_>, checker: &mut Checker, text: &mut Vec<u8>) -> Result<(), String> {
+        let value = checker.check(row.value, Kind::Any)?;
         if self.lines {
             push_line(value, text);
         } else {
-            text.extend_from_slice(value.as_bytes());
+            text.extend_from_slice(value);
         }
         Ok(())
     }

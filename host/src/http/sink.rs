@@ -6,6 +6,7 @@
 //! that rows of a lane that is gone are left out of every further try.
 
 use super::endpoint::{Answer, Endpoint, Row};
+use super::json::Checker;
 use super::request::{Place, Request};
 use super::spread::Spread;
 use crate::backoff::Backoff;
@@ -37,6 +38,7 @@ pub struct HttpSink<E> {
     endpoint: Arc<E>,
     batch: HttpBatch,
     runtime: Handle,
+    checker: Checker,
     gathering: Spread,
     /// Closed requests, oldest first.
     waiting: VecDeque<Request>,
@@ -107,6 +109,7 @@ impl<E: Endpoint> HttpSink<E> {
         Self {
             endpoint,
             runtime,
+            checker: Checker::default(),
             gathering: Spread::new(batch),
             waiting: VecDeque::new(),
             flying: Vec::new(),
@@ -272,7 +275,9 @@ impl<E: Endpoint> Sink for HttpSink<E> {
             let (endpoint, slot) = (&self.endpoint, span.lane.slot);
             let frame = endpoint.frame();
             let gathering = self.gathering.of(slot, frame);
-            if let Err(message) = gathering.push(frame, (span, index), |text| endpoint.encode(row, text)) {
+            let checker = &mut self.checker;
+            let encode = |text: &mut Vec<u8>| endpoint.encode(row, checker, text);
+            if let Err(message) = gathering.push(frame, (span, index), encode) {
                 refused.push(Refusal { row: index, class: Class::Encode, message });
             }
             self.waiting.extend(self.gathering.full(slot, frame));

@@ -12,6 +12,7 @@ mod value;
 
 use super::client::{client, exchange, headers};
 use super::endpoint::{Answer, Endpoint, Frame, PART, Row};
+use super::json::Checker;
 use super::secrets::Secrets;
 use crate::config::{Address, Featurebase as Config};
 use crate::finding::Finding;
@@ -129,7 +130,7 @@ impl Endpoint for Sql {
         &self.frame
     }
 
-    fn encode(&self, row: Row<'_>, text: &mut Vec<u8>) -> Result<(), String> {
+    fn encode(&self, row: Row<'_>, _: &mut Checker, text: &mut Vec<u8>) -> Result<(), String> {
         self.rows.push(row, self.ranges.get().map_or(&[], Vec::as_slice), text)
     }
 

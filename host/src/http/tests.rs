@@ -2,6 +2,7 @@
 //! were put into it.
 
 use super::endpoint::{Answer, Endpoint, Row};
+use super::json::Checker;
 use super::request::Gathering;
 use super::{Cloud, Plain};
 use crate::config::{Address, FeaturebaseCloud, HttpBatch, HttpClient, HttpFormat, HttpSink, RefusedRows, Secret};
@@ -224,11 +225,11 @@ struct Sent {
 /// Puts values into a body. Gives it with how many rows it has.
 fn put(endpoint: &impl Endpoint, values: &[Option<Vec<u8>>]) -> (Bytes, usize) {
     let (frame, span) = (endpoint.frame(), Span { lane: Lane { slot: 0, epoch: 1 }, number: 0 });
-    let mut gathering = Gathering::new(frame, Vec::new());
+    let (mut gathering, mut checker) = (Gathering::new(frame, Vec::new()), Checker::default());
     for (value, index) in values.iter().zip(0..) {
         let offset = i64::from(index);
         let row = Row { topic: "t", partition: 0, offset, number: 0, key: None, value: value.as_deref() };
-        drop(gathering.push(frame, (span, index), |text| endpoint.encode(row, text)));
+        drop(gathering.push(frame, (span, index), |text| endpoint.encode(row, &mut checker, text)));
     }
     let rows = gathering.rows();
     (gathering.close(frame).body, rows)

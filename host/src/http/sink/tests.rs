@@ -80,7 +80,7 @@ impl Endpoint for Fake {
         &self.frame
     }
 
-    fn encode(&self, row: Row<'_>, text: &mut Vec<u8>) -> Result<(), String> {
+    fn encode(&self, row: Row<'_>, _: &mut Checker, text: &mut Vec<u8>) -> Result<(), String> {
         let value = row.value.unwrap_or_default();
         text.extend_from_slice(value);
         let number = std::str::from_utf8(value).unwrap().split(' ').nth(1).unwrap().parse().unwrap();

@@ -6,7 +6,7 @@ use super::table::Range;
 use super::value::{self, TEXT};
 use crate::config::{ColumnType, Featurebase, Id, Part, Tombstones};
 use crate::http::endpoint::Row;
-use crate::http::json::{Kind, check};
+use crate::http::json::{Kind, judge};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
@@ -113,7 +113,7 @@ impl Rows {
         }
         let text = match std::str::from_utf8(value) {
             Ok(text) if text.trim_ascii_start().starts_with('{') => text,
-            _ => check(row.value, Kind::Object)?,
+            _ => judge(value, Kind::Object)?,
         };
         let (mut few, mut many);
         let found = if self.slots <= FEW {
