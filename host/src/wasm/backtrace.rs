@@ -58,8 +58,13 @@ fn named(frame: &FrameInfo) -> Vec<String> {
     }
 }
 
-/// What the module's debug information says of a frame: each function with its file, line and column.
+/// What the module's debug information says of a frame: each function with its file, line and column. Nothing where the function has
+/// no name: compilers write both, and a tool that drops the names has also moved functions, and left the debug information as it was
+/// (wasm-merge, by which Redpanda's transforms in JavaScript are made), so what it says is of other functions.
 fn lines(frame: &FrameInfo) -> Vec<String> {
+    if frame.func_name().is_none() {
+        return Vec::new();
+    }
     let line = |symbol: &FrameSymbol| {
         let name = symbol.name().or_else(|| frame.func_name()).map_or_else(|| "?".to_owned(), demangled);
         let (file, line) = (symbol.file()?, symbol.line()?);

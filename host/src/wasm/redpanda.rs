@@ -129,9 +129,13 @@ pub(super) fn load(
     blueprint.environment.extend(own.chain(declared.environment()));
     let input = if ends.input.is_empty() { INPUT.to_owned() } else { ends.input.clone() };
     let declared = Arc::new(declared);
-    if what.registry.is_none() && ends.in_pipeline() && registry::is_asked(module) {
+    if what.registry.is_none() && ends.in_pipeline() && registry::may_be_asked(module) {
         let module = what.name;
-        tracing::warn!(module, "the module asks the schema registry, and none is configured: add `[schema-registry]`");
+        tracing::warn!(
+            module,
+            "the module can ask the schema registry, as all in JavaScript can, and none is configured: if it does, add \
+             `[schema-registry]`"
+        );
     }
     let redpanda =
         Redpanda { clock: settings.clock, input, declared, registry: what.registry.clone(), shelf: Shelf::default() };

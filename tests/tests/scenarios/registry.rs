@@ -180,7 +180,8 @@ fn without_a_registry_every_question_is_answered_that_there_is_none() -> Result<
     let pipeline = Pipeline::new("registry-unset", 1)?;
     let host = with_registry(&pipeline, "", "words").module("it.wasm", modules::foreign(RUST)?).start()?;
     send(&pipeline, &["id 1", "version 1", "latest words", "wrong", "one"])?;
-    let warned = "the module asks the schema registry, and none is configured: add `[schema-registry]`";
+    let warned = "the module can ask the schema registry, as all in JavaScript can, and none is configured: if it does, add \
+                  `[schema-registry]`";
     ensure!(said(&host, warned).len() == 1, "{}", host.log());
     let path = host.modules().join("it.wasm");
     let applied = program::run(["apply".as_ref(), path.as_os_str()], b"id 1\n")?;

@@ -57,8 +57,8 @@ impl Asked {
     }
 }
 
-/// Whether a module asks, and does not merely say that it might.
-pub(super) fn is_asked(module: &Module) -> bool {
+/// Whether a module can ask, and does not merely say which version it would. The VM of transforms in JavaScript always can.
+pub(super) fn may_be_asked(module: &Module) -> bool {
     module.imports().any(|import| import.module() == REGISTRY && import.name() != MARKER)
 }
 

@@ -112,3 +112,23 @@ fn bytes_that_are_no_module_are_refused() {
     let damaged = error(&damaged);
     assert!(damaged.starts_with("compile: "), "{damaged}");
 }
+
+/// Debug information of one line, 7 of `it.c`, for a hundred bytes of code: a unit, and its table of lines.
+const DEBUG: &str = r#"
+  (@custom ".debug_abbrev" "\01\11\00\10\17\11\01\12\06\00\00\00")
+  (@custom ".debug_info" "\14\00\00\00\04\00\00\00\00\00\04\01\00\00\00\00\01\00\00\00\64\00\00\00")
+  (@custom ".debug_line" "\31\00\00\00\04\00\1c\00\00\00\01\01\01\fb\0e\0d\00\01\01\01\01\00\00\00\01\00\00\01"
+    "\00it.c\00\00\00\00\00\00\05\02\01\00\00\00\03\06\01\02\64\00\01\01")"#;
+
+#[test]
+fn debug_information_is_believed_where_functions_have_names_and_else_is_of_others() {
+    let bare = source("trap-on-start").replace("$start", "0").replace("(func 0", "(func");
+    for (text, frames) in [(source("trap-on-start"), "; in start (it.c:7)"), (bare, "")] {
+        let end = text.rfind(')').unwrap();
+        let bytes = wat::parse_str(format!("{}{DEBUG})", &text[..end])).unwrap();
+        let module = ENGINE.load("it", &bytes, &Value::Null, DEFAULT);
+        let error = module.and_then(|module| module.instantiate()).err().unwrap().to_string();
+        let trap = "instantiate: trap: unreachable code was reached, as a panic or an abort does";
+        assert_eq!(error, format!("{trap}{frames}"));
+    }
+}
