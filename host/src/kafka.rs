@@ -16,6 +16,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 
+pub use raw::is_bare;
 pub use sink::KafkaSink;
 pub use source::KafkaSource;
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use edgemill::kafka::is_bare;
 use rdkafka::bindings as sys;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 
@@ -232,14 +233,12 @@ impl Producer {
         use sys::rd_kafka_vtype_t as vtype;
         let mut time_type = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
         let mut headers = ptr::null_mut();
-        // SAFETY: the message is valid; detached headers are ours.
-        let (timestamp, found) = unsafe {
-            (
-                sys::rd_kafka_message_timestamp(message, &mut time_type).max(0),
-                sys::rd_kafka_message_detach_headers(message, &mut headers),
-            )
-        };
-        let has_headers = found == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR;
+        // SAFETY: the message is valid.
+        let timestamp = unsafe { sys::rd_kafka_message_timestamp(message, &mut time_type).max(0) };
+        let has_headers = !is_bare(message)
+            // SAFETY: the message is valid; detached headers are ours.
+            && unsafe { sys::rd_kafka_message_detach_headers(message, &mut headers) }
+                == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR;
         let mem = |ptr: *const c_void, size| Value {
             mem: sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 { ptr: ptr.cast_mut(), size },
         };

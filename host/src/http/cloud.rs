@@ -11,6 +11,7 @@ use bytes::Bytes;
 use reqwest::{Client, RequestBuilder};
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::sync::Arc;
 
 /// What the endpoint answers where a request came too fast: with status 400.
@@ -182,19 +183,29 @@ impl Endpoint for Cloud {
 
 /// An answer of status 2xx. What it leaves out counts as absent.
 #[derive(Deserialize)]
-struct Told {
+struct Told<'a> {
     success_count: Option<u64>,
     error_count: Option<u64>,
-    #[serde(default)]
-    records: Vec<Value>,
+    #[serde(borrow, default)]
+    records: Vec<&'a RawValue>,
 }
 
 /// Reads what became of the rows; none where that cannot be told.
 fn read(body: &[u8], rows: usize, secrets: &Secrets) -> Option<Answer> {
     // serde takes a list for an object's values too
-    let told: Told = serde_json::from_slice(body).ok().filter(|_| body.trim_ascii_start().starts_with(b"{"))?;
-    let refusal = |(row, record): (u32, &Value)| Some((row, secrets.tell(&refusal(record)?)));
-    let refused: Vec<(u32, String)> = (0..).zip(&told.records).filter_map(refusal).collect();
+    let told: Told<'_> = serde_json::from_slice(body).ok().filter(|_| body.trim_ascii_start().starts_with(b"{"))?;
+    // those of all rows that were taken tend to be one text
+    let mut good = "";
+    let mut refused: Vec<(u32, String)> = Vec::new();
+    for (row, record) in (0..).zip(&told.records) {
+        if record.get() == good {
+            continue;
+        }
+        match refusal(&serde_json::from_str(record.get()).ok()?) {
+            Some(message) => refused.push((row, secrets.tell(&message))),
+            None => good = record.get(),
+        }
+    }
     let errors = told.error_count.unwrap_or(refused.len() as u64);
     let by_row = told.records.len() == rows;
     match (refused.len() as u64, errors) {

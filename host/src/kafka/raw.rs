@@ -1,5 +1,6 @@
 //! librdkafka's calls, made safe: clients, queues and events. Knows neither lanes nor spans.
 
+mod bare;
 mod describe;
 mod ends;
 mod event;
@@ -17,6 +18,7 @@ pub(super) use transaction::{Failed, Sending};
 
 use crate::record::Partition;
 use crate::wake::Wake;
+pub use bare::is_bare;
 use rdkafka::TopicPartitionList;
 use rdkafka::bindings as rd;
 use rdkafka::client::{Client, DefaultClientContext};

@@ -124,7 +124,7 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 /// Tries to lock until it succeeds.
-#[allow(clippy::disallowed_methods, reason = "locks tell nobody when they are free, and this is no worker's thread")]
+#[expect(clippy::disallowed_methods, reason = "locks tell nobody when they are free, and this is no worker's thread")]
 fn wait_for(lock: impl Fn() -> Result<(), TryLockError>) -> io::Result<()> {
     let until = Instant::now() + PATIENCE;
     loop {

@@ -1,5 +1,6 @@
 //! A partition's messages as librdkafka hands them out, and their columns.
 
+use super::bare::is_bare;
 use super::{Bell, Error, Handle, Queue, text};
 use crate::batch::{Batch, Bytes, Column, Headers};
 use crate::record::Partition;
@@ -213,7 +214,7 @@ impl Fetched {
     fn push_headers(&mut self, message: &rd::rd_kafka_message_t) {
         let mut headers = ptr::null_mut();
         // SAFETY: the message is alive. What librdkafka parses here is the message's, and lives as long
-        if unsafe { rd::rd_kafka_message_headers(message, &mut headers) }.is_error() {
+        if is_bare(message) || unsafe { rd::rd_kafka_message_headers(message, &mut headers) }.is_error() {
             if !self.header_counts.is_empty() {
                 self.header_counts.push(0);
             }
