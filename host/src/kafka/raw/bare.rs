@@ -19,15 +19,14 @@ static IS_READ: LazyLock<bool> = LazyLock::new(|| {
 
 /// Whether a consumed message surely has no headers. False says nothing.
 pub fn is_bare(message: &rd::rd_kafka_message_t) -> bool {
-    // SAFETY: the message is alive
-    if message.payload.is_null()
-        || message.len == 0
-        || !*IS_READ
-        || unsafe { rd::rd_kafka_message_leader_epoch(message) } < 0
-    {
+    if message.payload.is_null() || message.len == 0 || !*IS_READ {
         return false;
     }
-    // SAFETY: see `READ`: the byte is of the same buffer, which the message keeps
+    // SAFETY: the message is alive
+    if unsafe { rd::rd_kafka_message_leader_epoch(message) } < 0 {
+        return false;
+    }
+    // SAFETY: by what `READ` says the byte is of the same buffer, which the message keeps
     let count = unsafe { message.payload.cast::<u8>().add(message.len).read() };
     // a varint: 0 is none, and nothing else begins so
     count == 0

@@ -13,25 +13,6 @@ use std::ffi::{c_char, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-/// How many messages ahead memory is asked for.
-const AHEAD: usize = 8;
-
-/// Asks for a message's memory, which another thread has written: without it the worker waits for each message in turn, which took a
-/// tenth of its time.
-fn fetch_into_cache(message: *const rd::rd_kafka_message_t) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // what is public of it, and behind that the timestamp and what tells of headers
-        for line in 0..4 {
-            // SAFETY: an instruction of every x86-64, which reads nothing and may be given any address
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(message.cast::<i8>().wrapping_add(64 * line)) };
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = message;
-}
-
 /// One message, ours to destroy; its memory lasts until then, whatever becomes of the assignment. Lives only in types
 /// that keep the client, since messages must be gone first.
 struct Message(NonNull<rd::rd_kafka_message_t>);
@@ -146,11 +127,7 @@ impl Tap {
         let taken = usize::try_from(taken).unwrap_or(0);
         // SAFETY: so many pointers were written
         unsafe { pointers.set_len(taken) };
-        for (index, &message) in pointers.iter().enumerate() {
-            if let Some(later) = pointers.get(index + AHEAD) {
-                fetch_into_cache(*later);
-            }
-            let Some(message) = NonNull::new(message).map(Message) else { continue };
+        for message in pointers.into_iter().filter_map(NonNull::new).map(Message) {
             match message.error() {
                 None => self.left.push_back(message),
                 Some(fault) => faults.push(fault),
