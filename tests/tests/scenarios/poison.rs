@@ -210,6 +210,12 @@ fn skipped_records_are_dropped_and_counted() -> Result<()> {
         let skipped = metrics.sum("edgemill_failures_total", &[("class", class), ("action", "skip")]);
         assert_eq!(skipped, 20.0, "{class}");
     }
+    // one line for them, with an example, and not one for each
+    host.logs("records failed, and met the policy")?;
+    let log = host.log();
+    let told: Vec<_> = log.lines().filter(|line| line.contains("records failed")).collect();
+    let example = format!("{}/0/17, trap (trap)", pipeline.from);
+    ensure!(told.len() < 4 && told.iter().any(|line| line.contains(&example)), "{told:?}");
     stop(host)?;
     let rows: Vec<_> = broker.consume(&pipeline.to)?.iter().map(Consumed::text).collect();
     let good = (0..2000).map(value).filter(|value| value.starts_with("record"));

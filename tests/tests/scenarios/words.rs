@@ -55,6 +55,23 @@ fn a_host_says_what_it_waits_for_after_a_kill_and_at_the_end_what_it_did() -> Re
 }
 
 #[test]
+fn a_topic_that_is_not_there_is_told_at_once_and_read_as_soon_as_it_is() -> Result<()> {
+    let broker = Broker::shared();
+    let (from, to, group) = (unique("absent"), broker.topic("to", 1)?, unique("group"));
+    let mut host =
+        Host::builder(&pipeline("p", &from, &group, &format!("type = \"kafka\"\ntopic = \"{to}\""))).spawn()?;
+    host.logs("no such topic: create it, or correct `topics`")?;
+    host.logs(&from)?;
+    broker.create_topic(&from, 1, &[])?;
+    host.logs("lane assigned")?;
+    broker.produce(&from, (0..5).map(|n| Record::of(n.to_string())))?;
+    wait_for("the rows", PATIENCE, || Ok((broker.consume(&to)?.len() == 5).then_some(())))?;
+    ensure!(!host.log().contains("waiting for lanes"), "{}", host.log());
+    assert_eq!(host.stop()?.code(), Some(0));
+    Ok(())
+}
+
+#[test]
 fn tables_are_looked_at_all_at_once_so_that_servers_that_hang_hold_a_start_up_only_once() -> Result<()> {
     let broker = Broker::shared();
     // who is asked says nothing, and does not hang up
