@@ -67,6 +67,9 @@ pub trait Surroundings {
     fn host(&self) -> String;
 }
 
+/// Instances that may live at once: workers times parts times modules of all pipelines, and as many again while modules are swapped.
+pub const INSTANCES: u32 = 4000;
+
 /// A whole configuration file.
 #[derive(Clone, Debug)]
 pub struct Config {

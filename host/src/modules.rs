@@ -85,3 +85,17 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 /// `O_NONBLOCK`, as Linux has it on all of its common architectures.
 const NONBLOCK: i32 = 0o4000;
+/// Refuses a module that cannot be passed parts of a batch at once, where that is asked for.
+///
+/// # Errors
+/// It cannot.
+pub fn check_parallel(module: &dyn Module, parallel: usize) -> Result<(), LoadError> {
+    match module.is_by_partition() && parallel > 1 {
+        true => Err(LoadError::new(
+            "configure",
+            "it keeps something for each partition from record to record, so parts of a batch cannot be passed at once: \
+             write `parallel = 1`, and `workers` up to the number of partitions",
+        )),
+        false => Ok(()),
+    }
+}

@@ -5,6 +5,7 @@ use super::{Done, Failure, print_report};
 use crate::breaker::Limit;
 use crate::config::{Config, Delivery, Pipeline, Report, Sink, Start, Topics, duration_text, size_text};
 use crate::harmless::one_line;
+use crate::modules::check_parallel;
 use crate::policy::{Class, Policy, Rule};
 use crate::registry::{Registered, Registry, RegistryError, Schema};
 use crate::service::{Requests, grant_registry};
@@ -85,7 +86,8 @@ fn load_modules(config: &Config, mut report: Report, ask: bool) -> Result<(Repor
                     continue;
                 }
             };
-            match engine.load_stage(stage, &bytes) {
+            let loaded = engine.load_stage(stage, &bytes);
+            match loaded.and_then(|module| check_parallel(&*module, pipeline.parallel).map(|()| module)) {
                 Ok(module) => {
                     let hash = module.hash();
                     let time = stage.limits.time.map_or("no limit of time".to_owned(), |time| {

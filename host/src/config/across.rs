@@ -2,7 +2,7 @@
 
 use super::clients::Written;
 use super::reader::{Place, Reader};
-use super::{Pipeline, Topics};
+use super::{INSTANCES, Pipeline, Topics};
 use regex::Regex;
 
 /// A pipeline as it was read, with the places of what is compared.
@@ -10,6 +10,8 @@ pub(super) struct Draft {
     pub(super) pipeline: Pipeline,
     pub(super) topics: Place,
     pub(super) group: Place,
+    /// How many workers and parts there are, or the pipeline, where it does not say.
+    pub(super) workers: Place,
     /// What the sink may write to.
     pub(super) written: Vec<Written>,
     pub(super) dead_letter: Option<Written>,
@@ -36,6 +38,23 @@ pub(super) fn check(reader: &Reader<'_>, drafts: &[Draft]) {
         }
     }
     circles(reader, drafts);
+    instances(reader, drafts);
+}
+
+/// Told at the pipeline that has the most.
+fn instances(reader: &Reader<'_>, drafts: &[Draft]) {
+    let of = |draft: &Draft| draft.pipeline.workers * draft.pipeline.parallel * draft.pipeline.chain.len();
+    let (sum, most) = (drafts.iter().map(of).sum::<usize>(), INSTANCES as usize / 2);
+    if let Some(draft) = drafts.iter().max_by_key(|draft| of(draft)).filter(|_| sum > most) {
+        let message = format!(
+            "{sum} instances of modules (`workers` times `parallel` times the chain's modules), and {most} are the most: a swap makes as many again"
+        );
+        reader.error(
+            &draft.workers,
+            message,
+            &["make `workers` or `parallel` smaller: more of them than cores help little"],
+        );
+    }
 }
 
 fn loops(reader: &Reader<'_>, draft: &Draft) {

@@ -314,9 +314,15 @@ pub(super) fn client(section: &Section<'_>, secrets: Vec<Secret>) -> HttpClient 
         let path = |key: &str| {
             let item = table.get(key)?;
             let path = item.reader.base.join(item.text()?.value);
-            if let Err(error) = item.reader.surroundings.secret(&path) {
-                let help = "the path is relative to the configuration's folder";
-                item.wrong(format!("cannot read {}: {error}", path.display()), help);
+            match item.reader.surroundings.secret(&path) {
+                Ok(text) if text.contains("-----BEGIN ") => {}
+                Ok(_) => {
+                    item.wrong(format!("{} has nothing in PEM form", path.display()), "it begins with `-----BEGIN`")
+                }
+                Err(error) => {
+                    let help = "the path is relative to the configuration's folder";
+                    item.wrong(format!("cannot read {}: {error}", path.display()), help);
+                }
             }
             Some(path)
         };

@@ -101,7 +101,11 @@ pub(super) fn pipeline(name: &str, section: &Section<'_>, unreachable: Option<Du
     if let Some(item) = section.get("delivery").filter(|_| delivery == Delivery::ExactlyOnce) {
         transactions(&item, &pipeline);
     }
-    Draft { topics: source.topics, group: source.group, written, dead_letter: dead_written, pipeline }
+    let workers = ["parallel", "workers"]
+        .iter()
+        .find_map(|key| section.get(key))
+        .map_or_else(|| section.place.clone(), |item| item.place);
+    Draft { topics: source.topics, group: source.group, workers, written, dead_letter: dead_written, pipeline }
 }
 
 impl Pipeline {

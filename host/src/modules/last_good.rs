@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Nobody needs the lock for so long, unless it is stopped: a container that is paused must not keep others from starting.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A pipeline's folder of plans.
 pub struct LastGood {
@@ -116,7 +116,8 @@ impl LastGood {
 
 /// The number of a plan's folder; none where it is no plan.
 fn number(path: &Path) -> Option<u64> {
-    path.file_name()?.to_str()?.parse().ok()
+    // no more than that many plans are ever kept
+    path.file_name()?.to_str()?.parse::<u32>().ok().map(u64::from)
 }
 
 fn is_absent(error: &io::Error) -> bool {

@@ -84,7 +84,7 @@ impl Loader {
             },
             Err(refused) => refused,
         };
-        let Some(plan) = self.kept().and_then(|files| self.build(1, &files, None).ok()) else { return Err(refused) };
+        let Some(plan) = self.kept_plan() else { return Err(refused) };
         let (module, error) = (refused.module.as_str(), refused.error.to_string());
         let (pipeline, plan_modules) = (self.pipeline.as_str(), plan.describe());
         let kept = self.last_good.folder().display();
@@ -126,6 +126,16 @@ impl Loader {
         Ok(files)
     }
 
+    /// The last good plan, where there is one that still is. Why it is none any more is told.
+    fn kept_plan(&self) -> Option<Plan> {
+        let files = self.kept()?;
+        let tell = |Refused { module, error, .. }: &Refused| {
+            let (pipeline, kept) = (self.pipeline.as_str(), self.last_good.folder().display());
+            tracing::error!(pipeline, module, %error, %kept, "the last good plan does not load either");
+        };
+        self.build(1, &files, None).inspect_err(tell).ok()
+    }
+
     /// The modules of the last good plan, where it has all of them.
     fn kept(&self) -> Option<HashMap<String, File>> {
         let kept = self.last_good.read(self.stages.iter().map(|stage| stage.module.as_str()));
@@ -156,14 +166,7 @@ impl Loader {
 
     fn load(&self, stage: &Stage, file: &File) -> Result<Arc<dyn Module>, Refused> {
         let loaded = (self.load)(stage, &file.bytes);
-        let loaded = loaded.and_then(|module| match module.is_by_partition() && self.parallel > 1 {
-            true => Err(LoadError::new(
-                "configure",
-                "it keeps something for each partition from record to record, so parts of a batch cannot be passed at once: \
-                 write `parallel = 1`, and `workers` up to the number of partitions",
-            )),
-            false => Ok(module),
-        });
+        let loaded = loaded.and_then(|module| super::check_parallel(&*module, self.parallel).map(|()| module));
         let tested = loaded.and_then(|module| (self.self_test)(&self.folder, &module).map(|()| module));
         tested.map_err(|error| Refused { module: stage.module.clone(), hash: Some(file.hash.clone()), error })
     }

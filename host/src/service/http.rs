@@ -14,6 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 
+/// How long a destination that does not answer may hold a start up.
+const LOOK: Duration = Duration::from_secs(5);
+
 /// Threads for all requests of the program: what they do is encryption, compression, and waiting.
 const THREADS: usize = 2;
 
@@ -149,7 +152,13 @@ pub(super) fn connect<'p>(pipelines: impl IntoIterator<Item = (&'p str, Option<&
     }
     let mut wrong = Vec::new();
     for (pipeline, runtime, look) in looks {
-        match runtime.block_on(look) {
+        // who waits no more lets it go on: what it finds is of use with the first rows
+        let answered = runtime.block_on(async { tokio::time::timeout(LOOK, look).await });
+        let answered = answered.unwrap_or_else(|_| {
+            let message = format!("no answer within {} s", LOOK.as_secs());
+            Ok(Err(Answer::Again { message, after: None, slower: false }))
+        });
+        match answered {
             Ok(Ok(()) | Err(Answer::Taken | Answer::Refused(_))) => {}
             Ok(Err(Answer::Again { message: error, .. })) => tracing::warn!(
                 pipeline,

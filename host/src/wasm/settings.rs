@@ -1,5 +1,6 @@
 //! How the engine compiles and runs guests.
 
+use crate::config::INSTANCES;
 use std::num::NonZeroUsize;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
@@ -14,9 +15,6 @@ pub(super) enum Checks {
 
 /// Frames of a guest's stack that are looked up after a trap.
 const FRAMES: Option<NonZeroUsize> = NonZeroUsize::new(32);
-
-/// Instances that may live at once: workers times modules, twice during a swap.
-const INSTANCES: u32 = 1000;
 
 /// Bytes of memory that stay resident for the next instance, in so many slots.
 const WARM_BYTES: usize = 4 << 20;

@@ -3,8 +3,9 @@
 use super::super::arguments::ConfigFile;
 use super::super::replay::done;
 use super::super::{Done, Failure};
-use super::Filters;
 use super::redrive::{PUT_BACK, Way, rest, work};
+use super::{Filters, failed};
+use crate::redrive::Counts;
 
 /// Gives waiting dead letters up: they are not tried again
 ///
@@ -37,6 +38,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
     let Some((ran, counts)) = work(&config, pipeline.as_deref(), filters, None, Way::GiveUp)? else {
         return Ok(Done::Well);
     };
+    if ran.complete && counts == Counts::default() {
+        return Err(failed(
+            "another redrive has worked on them meanwhile: look at `dead-letters list`, and start it again".to_owned(),
+        ));
+    }
     print!("{} dead letters given up\n{}", counts.chosen, rest(counts, PUT_BACK));
     done(&ran)
 }

@@ -188,7 +188,7 @@ window = 2
 in_flight = "1 MiB"
 timeout = "5 s"
 compression = "gzip"
-tls = {{ ca = "collector", certificate = "collector", key = "collector" }}
+tls = {{ ca = "certificates", certificate = "certificates", key = "certificates" }}
 "#
     );
     let config = good(&text);
