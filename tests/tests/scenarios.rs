@@ -10,6 +10,7 @@ mod scenarios {
     mod cluster;
     mod connect;
     mod corked;
+    mod drop;
     mod examples;
     mod examples_check;
     mod examples_errors;

@@ -8,7 +8,6 @@ use super::ends::Ends;
 use super::health::{Health, Verdict};
 use super::options::{self, refused};
 use super::raw::{Bell, Error, Handle, Queue, Said, Tap};
-use super::session::Session;
 use super::{Identity, start};
 use crate::config::{KafkaSource as Config, Topics};
 use crate::record::{Lane, Partition, Resume};
@@ -24,10 +23,6 @@ use std::time::Duration;
 mod join;
 mod leave;
 
-/// Asking for the topics before the consumer is made.
-const METADATA: Duration = Duration::from_secs(3);
-/// Assumed when the cluster did not tell.
-const LANES: usize = 16;
 const SEEK: Duration = Duration::from_secs(10);
 /// When lanes are let go of although a commit of theirs failed.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
@@ -81,7 +76,7 @@ impl KafkaSource {
     /// librdkafka refuses an option, or the cluster refuses the credentials: the program ends.
     pub fn new(config: &Config, identity: &Identity, wake: Wake) -> Result<Self, SourceError> {
         let mut health = Health::new(&config.client, identity, "source");
-        let (lanes, join) = look(config, identity, &mut health)?;
+        let (lanes, join) = join::look(config, identity, &mut health)?;
         let handle = Handle::consumer(&options::consumer(config, identity, lanes)).map_err(end)?;
         let bell = Bell::new(wake.clone());
         let events = handle.events(bell.clone());
@@ -436,26 +431,4 @@ fn end(error: rdkafka::error::KafkaError) -> SourceError {
 
 fn anew(what: &str, error: &Error) -> SourceError {
     SourceError::Anew(format!("kafka source: {what}: {error}"))
-}
-
-/// How many lanes there may be at once: all partitions, in the worst case. Where the cluster does not tell, a guess. And what is waited
-/// for then: a topic that is not there, or the group.
-fn look(config: &Config, identity: &Identity, health: &mut Health) -> Result<(usize, Join), SourceError> {
-    let mut session = Session::open(&options::consumer(config, identity, LANES), health).map_err(end)?;
-    let Some(partitions) = session.partitions(&config.topics, METADATA)? else { return Ok((LANES, Join::begin())) };
-    let absent = join::absent(&config.topics, &partitions);
-    if absent.is_empty() {
-        return Ok((partitions.len(), Join::begin()));
-    }
-    // all workers of a pipeline see the same
-    if identity.worker == 0 {
-        tracing::warn!(
-            topics = absent.join(", "),
-            "no such topic: create it, or correct `topics`; it is read as soon as it is there"
-        );
-    }
-    Ok(match partitions.len() {
-        0 => (LANES, Join::ended()),
-        count => (count, Join::begin()),
-    })
 }

@@ -18,13 +18,12 @@ const DEAD_PARTITIONS: i32 = 3;
 
 const REDRIVE: &[&str] = &["dead-letters", "redrive"];
 const LIST: &[&str] = &["dead-letters", "list"];
-const DROP: &[&str] = &["dead-letters", "drop"];
 const SHOW: &[&str] = &["dead-letters", "show"];
 
 /// A pipeline whose records all failed but every tenth, and which is stopped.
-struct Failed {
+pub(super) struct Failed {
     pipeline: Pipeline,
-    host: Host,
+    pub(super) host: Host,
     count: usize,
 }
 
@@ -50,7 +49,7 @@ fn record(n: usize) -> Record {
 }
 
 impl Failed {
-    fn new(count: usize, keys: &str) -> Result<Self> {
+    pub(super) fn new(count: usize, keys: &str) -> Result<Self> {
         let broker = Broker::shared();
         let mut pipeline = Pipeline::new("redrive", PARTITIONS as i32)?;
         pipeline.dead = broker.topic("letters", DEAD_PARTITIONS)?;
@@ -75,18 +74,18 @@ impl Failed {
     }
 
     /// `list` as JSON.
-    fn list(&self, more: &[&str]) -> Result<Value> {
+    pub(super) fn list(&self, more: &[&str]) -> Result<Value> {
         let ended = command(&self.host, LIST, &[&["--json"], more].concat())?;
         ensure!(ended.code == Some(0), "{}", ended.err);
         Ok(serde_json::from_slice(&ended.out)?)
     }
 
-    fn waiting(&self) -> Result<u64> {
+    pub(super) fn waiting(&self) -> Result<u64> {
         self.list(&[])?["waiting"].as_u64().context("a number")
     }
 
     /// What the topics have, to see that nothing was written.
-    fn ends(&self) -> Result<(Vec<i64>, Vec<i64>)> {
+    pub(super) fn ends(&self) -> Result<(Vec<i64>, Vec<i64>)> {
         Ok((Broker::shared().ends(&self.pipeline.to)?, Broker::shared().ends(&self.pipeline.dead)?))
     }
 
@@ -260,32 +259,6 @@ fn promise_commit_those_that_are_not_chosen_are_still_waiting_as_they_were() -> 
     assert_eq!((failed.waiting()?, failed.list(&["--all"])?["redriven"].as_u64()), (0, Some(180 + 120)));
     let rows = Broker::shared().consume(&failed.pipeline.to)?;
     assert_eq!(rows.len(), 200, "each once");
-    Ok(())
-}
-
-#[test]
-fn promise_commit_what_is_given_up_waits_no_more_and_the_others_wait_on() -> Result<()> {
-    let failed = Failed::new(200, "")?;
-    let before = failed.ends()?;
-    for neither in [&[][..], &["--all", "--class", "trap"]] {
-        let ended = command(&failed.host, DROP, neither)?;
-        assert_eq!(ended.code, Some(2), "{}", ended.err);
-        ensure!(ended.err.contains("say which"), "{}", ended.err);
-    }
-    assert_eq!((failed.waiting()?, failed.ends()?), (180, before.clone()));
-
-    // the module is as broken as it was, which is nothing to them
-    let ended = command(&failed.host, DROP, &["--class", "trap"])?;
-    assert_eq!(ended.code, Some(0), "{}", ended.err);
-    let said = String::from_utf8(ended.out)?;
-    ensure!(said.contains("60 dead letters given up") && said.contains("120 not chosen: put back"), "{said}");
-    let listed = failed.list(&[])?;
-    assert_eq!((&listed["waiting"], listed["kinds"].as_array().map(Vec::len)), (&json!(120), Some(1)));
-    assert_eq!(&listed["kinds"][0]["class"], &json!("reject"));
-
-    let ended = command(&failed.host, DROP, &["--all"])?;
-    assert_eq!((ended.code, failed.waiting()?), (Some(0), 0), "{}", ended.err);
-    assert_eq!(failed.ends()?.0, before.0, "nothing went to the sink");
     Ok(())
 }
 

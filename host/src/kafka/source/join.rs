@@ -1,8 +1,21 @@
-//! Tells, once, of a group that gives no lanes: it waits for other members, of which one may have been killed.
+//! What there is to wait for before the first lane: topics that are not there; and, told once, a group that gives no lanes, because it
+//! waits for other members, of which one may have been killed.
 
+use super::end;
 use crate::config::{KafkaSource as Config, Topics};
+use crate::kafka::Identity;
+use crate::kafka::health::Health;
+use crate::kafka::options;
+use crate::kafka::session::Session;
 use crate::record::Partition;
+use crate::source::SourceError;
 use std::time::{Duration, Instant};
+
+/// Asking for the topics before the consumer is made.
+const METADATA: Duration = Duration::from_secs(3);
+
+/// Assumed when the cluster did not tell.
+const LANES: usize = 16;
 
 /// After so long somebody may wonder what is waited for.
 const WONDERS: Duration = Duration::from_secs(2);
@@ -55,6 +68,28 @@ pub(super) fn absent(topics: &Topics, partitions: &[Partition]) -> Vec<String> {
         }
         Topics::Pattern(pattern) => partitions.is_empty().then(|| pattern.clone()).into_iter().collect(),
     }
+}
+
+/// How many lanes there may be at once: all partitions, in the worst case. Where the cluster does not tell, a guess. And what is waited
+/// for then: a topic that is not there, or the group.
+pub(super) fn look(config: &Config, identity: &Identity, health: &mut Health) -> Result<(usize, Join), SourceError> {
+    let mut session = Session::open(&options::consumer(config, identity, LANES), health).map_err(end)?;
+    let Some(partitions) = session.partitions(&config.topics, METADATA)? else { return Ok((LANES, Join::begin())) };
+    let absent = absent(&config.topics, &partitions);
+    if absent.is_empty() {
+        return Ok((partitions.len(), Join::begin()));
+    }
+    // all workers of a pipeline see the same
+    if identity.worker == 0 {
+        tracing::warn!(
+            topics = absent.join(", "),
+            "no such topic: create it, or correct `topics`; it is read as soon as it is there"
+        );
+    }
+    Ok(match partitions.len() {
+        0 => (LANES, Join::ended()),
+        count => (count, Join::begin()),
+    })
 }
 
 fn session(config: &Config) -> Duration {
