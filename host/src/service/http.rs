@@ -13,8 +13,9 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::time::Instant;
 
-/// How long a destination that does not answer may hold a start up.
+/// How long destinations that do not answer may hold a start up, all together.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Threads for all requests of the program: what they do is encryption, compression, and waiting.
@@ -150,10 +151,10 @@ pub(super) fn connect<'p>(pipelines: impl IntoIterator<Item = (&'p str, Option<&
         };
         looks.push((pipeline, runtime, look));
     }
-    let mut wrong = Vec::new();
+    let (mut wrong, until) = (Vec::new(), Instant::now() + LOOK);
     for (pipeline, runtime, look) in looks {
         // who waits no more lets it go on: what it finds is of use with the first rows
-        let answered = runtime.block_on(async { tokio::time::timeout(LOOK, look).await });
+        let answered = runtime.block_on(async { tokio::time::timeout_at(until, look).await });
         let answered = answered.unwrap_or_else(|_| {
             let message = format!("no answer within {} s", LOOK.as_secs());
             Ok(Err(Answer::Again { message, after: None, slower: false }))

@@ -78,7 +78,7 @@ fn tables_are_looked_at_all_at_once_so_that_servers_that_hang_hold_a_start_up_on
     let held = Mutex::new(Vec::new());
     let address = serve(move |stream| held.lock().unwrap_or_else(PoisonError::into_inner).push(stream))?;
     let sink = format!(
-        "type = \"featurebase\"\nurl = \"http://{address}\"\ntable = \"t\"\ntimeout = \"3 s\"\n\
+        "type = \"featurebase\"\nurl = \"http://{address}\"\ntable = \"t\"\ntimeout = \"30 s\"\n\
          columns = {{ a = \"int\" }}\ncreate_table = true"
     );
     let mut config = String::new();
