@@ -132,8 +132,7 @@ fn run(lab: &Lab<'_>, side: &'static Side, job: Job, input: &Input, output: &str
     let log = lab.folder.join("log");
     let measurement = Measurement { progress, partitions, records, ends_by_signal: side.ends_by_signal(), log: &log };
     let measured = lab.watch.run(&mut side.command(&run)?, &measurement)?;
-    let expected = input.expected(job, side.keeps_timestamps());
-    let checked = expected.check(lab.broker, output, side.writes_short_prices(job));
+    let checked = input.check(lab.broker, job, output, side.keeps_timestamps(), side.writes_short_prices(job));
     checked.with_context(|| format!("checking what {} made", side.name))?;
     lab.broker.delete_topic(output)?;
     Ok(measured)

@@ -8,7 +8,7 @@ use std::fs;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::input::{Input, TOPIC};
+use crate::input::{Input, Load, TOPIC};
 use crate::lab::Lab;
 use crate::measure::{Measurement, Progress};
 use crate::native::Job;
@@ -28,6 +28,16 @@ pub(crate) const COPYING: &str = "edgemill2, values copied";
 const ONCE_BEYOND: u64 = 1_000_000;
 const OFTENER_TO: u64 = 10_000;
 const OFTENER: u32 = 3;
+
+/// More records than this are only counted when they have come out, and the output keeps the last of them: there is not the disk
+/// for all of them on most machines.
+const COMPARED_TO: u64 = 10_000_000;
+const KEEPS_LITTLE: [(&str, &str); 4] = [
+    ("retention.ms", "-1"),
+    ("retention.bytes", "268435456"),
+    ("segment.bytes", "134217728"),
+    ("file.delete.delay.ms", "1000"),
+];
 
 /// What a record costs at one point.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -91,20 +101,20 @@ pub(crate) fn measure(lab: &Lab<'_>, extent: Extent, growth: &mut Growth) -> Res
             large if large > ONCE_BEYOND => 1,
             _ => extent.runs,
         };
-        let pair = Pair::load(lab, count, lab.partitions)?;
+        let pair = Pair::load(lab, count, lab.partitions, true)?;
         for side in both {
             growth.records.push(point(lab, &pair, count, runs, What::Side(side))?);
         }
         pair.delete(lab)?;
     }
     for partitions in PARTITIONS {
-        let pair = Pair::load(lab, extent.records, partitions)?;
+        let pair = Pair::load(lab, extent.records, partitions, false)?;
         for side in both {
             growth.partitions.push(point(lab, &pair, partitions as u64, extent.runs, What::Side(side))?);
         }
         pair.delete(lab)?;
     }
-    let pair = Pair::load(lab, extent.chained, lab.partitions)?;
+    let pair = Pair::load(lab, extent.chained, lab.partitions, false)?;
     let chains = prepare_chain(lab)?;
     for modules in MODULES {
         for keeps in [true, false] {
@@ -142,9 +152,12 @@ struct Pair {
 }
 
 impl Pair {
-    fn load(lab: &Lab<'_>, records: u64, partitions: i32) -> Result<Self> {
-        // A topic's name is not used again: deleting it takes a while.
-        let load = |records| Input::load(lab.broker, &lab.unused("growth-in"), &[Job::Flatten], records, partitions);
+    fn load(lab: &Lab<'_>, records: u64, partitions: i32, compressed: bool) -> Result<Self> {
+        let load = |records| {
+            // A topic's name is not used again: deleting it takes a while.
+            let (name, compared) = (&lab.unused("growth-in"), records <= COMPARED_TO);
+            Input::load_as(lab.broker, &[Job::Flatten], Load { name, records, partitions, compressed, compared })
+        };
         Ok(Self { one: load(1)?, many: load(records)? })
     }
 
@@ -179,7 +192,8 @@ fn run(lab: &Lab<'_>, input: &Input, what: What<'_>) -> Result<f64> {
     let Input { partitions, records, .. } = *input;
     let (topic, log) = (input.topic(job), lab.folder.join("log"));
     let output = lab.unused("growth-out");
-    lab.broker.create_topic(&output, partitions, &TOPIC)?;
+    let options: &[_] = if records > COMPARED_TO { &KEEPS_LITTLE } else { &TOPIC };
+    lab.broker.create_topic(&output, partitions, options)?;
     let run = Run { brokers: &lab.brokers, job, input: &topic, output: &output, partitions, folder: lab.folder };
     let mut command = match what {
         What::Side(side) => side.command(&run)?,
@@ -191,7 +205,7 @@ fn run(lab: &Lab<'_>, input: &Input, what: What<'_>) -> Result<f64> {
     let progress = Progress::Ends(&output);
     let measurement = Measurement { progress, partitions, records, ends_by_signal: false, log: &log };
     let measured = lab.watch.run(&mut command, &measurement)?;
-    input.expected(job, true).check(lab.broker, &output, false)?;
+    input.check(lab.broker, job, &output, true, false)?;
     lab.broker.delete_topic(&output)?;
     Ok(measured.cpu_seconds_to_last)
 }

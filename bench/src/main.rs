@@ -112,8 +112,10 @@ fn start_broker() -> Result<Broker> {
         std::env::set_var("KAFKA_JVM", "-XX:-UseSerialGC -XX:+UseG1GC -XX:TieredStopAtLevel=4");
     }
     eprintln!("starting a broker");
-    // a group waits a little for its members: without, the first worker begins alone, and then shares
-    Broker::start_with("log.segment.delete.delay.ms=1000\ngroup.initial.rebalance.delay.ms=500")
+    // A group waits a little for its members: without, the first worker begins alone, and then shares.
+    Broker::start_with(
+        "log.segment.delete.delay.ms=1000\nlog.retention.check.interval.ms=2000\ngroup.initial.rebalance.delay.ms=500",
+    )
 }
 
 fn measure(lab: &Lab<'_>, options: &Options, sides: &[&'static Side], measurements: &mut Measurements) -> Result<()> {

@@ -15,8 +15,9 @@ use rdkafka::{ClientConfig, TopicPartitionList};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde::Serialize;
 
-/// How long a run, or its end, may take.
+/// How long a run, or its end, may take, and how many records a second a longer one does at the least.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
+const SLOWEST: u64 = 50_000;
 
 /// Ticks a second in which Linux gives processor time to programs (`USER_HZ`), on every architecture that matters.
 const TICKS: f64 = 100.0;
@@ -124,6 +125,7 @@ impl Watch {
             Progress::Ends(_) | Progress::Taken(_) => None,
             Progress::Committed { group, input } => Some(Group::new(&self.brokers, group, input, partitions)?),
         };
+        let patience = PATIENCE.max(Duration::from_secs(records / SLOWEST));
         let (mut first, mut mark) = (None, None);
         let broker_before = cpu_seconds(self.process)?;
         let last = loop {
@@ -146,7 +148,7 @@ impl Watch {
             if seen >= records {
                 break now;
             }
-            ensure!(started.elapsed() < PATIENCE, "after {PATIENCE:?} the output has {seen} of {records} records");
+            ensure!(started.elapsed() < patience, "after {patience:?} the output has {seen} of {records} records");
             // Asking costs the broker a little, so it is asked often only where it matters.
             let matters = mark.is_none() || seen * 20 > records * 19;
             pause(Duration::from_millis(if matters && partitions < 100 { 2 } else { 50 }));
