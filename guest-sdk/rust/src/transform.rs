@@ -56,7 +56,7 @@ pub(crate) fn run(
     while cursor.index < batch.offsets.len() {
         let record = cursor.record(batch);
         let outputs = columns.origins.len();
-        if let Err(reject) = apply(&record, &mut Outputs::new(columns, batch, record)) {
+        if let Err(reject) = apply(&record, &mut Outputs::new(columns, batch, &record)) {
             columns.reject(cursor.index as u32, outputs, &reject);
         }
         cursor.advance(batch);

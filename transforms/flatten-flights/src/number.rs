@@ -34,7 +34,8 @@ pub(crate) fn write(number: &[u8], scale: u8, least: i128, most: i128, out: &mut
 }
 
 /// Which of [`ZEROS`] the number `text[start..end]` needs behind it and is then written; `None` where it needs more than that.
-#[inline]
+// A call of it would have more arguments than fit registers.
+#[inline(always)]
 pub(crate) fn zeros(text: &[u8], Range { start, end }: Range<usize>, scale: u8) -> Option<Range<usize>> {
     let scale = usize::from(scale);
     let (len, part) = json::plain_number(text, start)?;

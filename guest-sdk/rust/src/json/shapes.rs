@@ -22,6 +22,8 @@ const MAX_ALTERNATIVES: usize = 8;
 const PATIENCE: u32 = 10_000;
 /// No node, no place.
 const NONE: u32 = u32::MAX;
+/// No shape.
+const NOWHERE: usize = usize::MAX;
 
 /// A value of a record that was parsed.
 pub(super) struct Step {
@@ -69,43 +71,46 @@ pub(super) struct Shapes {
 impl Shapes {
     /// Finds the values of a record whose shape is known. False says nothing of the record, and leaves any places.
     #[inline]
-    pub(super) fn find(&mut self, record: &[u8], places: &mut [Place]) -> bool {
+    pub(super) fn find(&mut self, record: &[u8], places: &mut Vec<Place>) -> bool {
         if self.nodes.is_empty() || !self.index.read(record) {
             return false;
         }
-        let Some(shape) = self.walk(record, places) else { return false };
-        for &place in &self.missing[shape] {
+        let Some(missing) = self.missing.get(self.walk(record, places)) else { return false };
+        for &place in missing {
             places[place] = Place::default();
         }
         true
     }
 
-    /// Follows the record from text to text; returns which of `missing` is its shape's.
+    /// Follows the record from text to text; returns which of `missing` is its shape's, and an index beyond them where there is none.
     ///
     /// What is rare is in functions of its own, here and in the index: a loop that calls nothing keeps what it works on in
     /// registers.
     #[inline(never)]
-    fn walk(&self, record: &[u8], places: &mut [Place]) -> Option<usize> {
-        let (mut node, mut at) = (self.nodes.first()?, 0);
+    #[expect(clippy::ptr_arg, reason = "a slice would be a fifth argument, and those go through memory in halves")]
+    fn walk(&self, record: &[u8], places: &mut Vec<Place>) -> usize {
+        let Some(mut node) = self.nodes.first() else { return NOWHERE };
+        let mut at = 0;
         loop {
             let differ = block::differ_of_pair(self.index.pair(record, at), &node.head) & node.mask;
             if differ != 0 || node.is_long {
-                node = self.alternative(node, record, at)?;
+                let Some(other) = self.alternative(node, &record, at) else { return NOWHERE };
+                node = other;
             }
             at += node.len as usize;
             let Some(next) = self.nodes.get(node.next as usize) else { break };
-            let end = self.value(record, at, node.depth)?;
+            let Some(end) = self.value(record, at, node.depth) else { return NOWHERE };
             if let Some(place) = places.get_mut(node.place as usize) {
                 *place = Place { start: at, end };
             }
             (at, node) = (end, next);
         }
-        (node.depth == 0 && at == record.len()).then_some(node.place as usize)
+        if node.depth == 0 && at == record.len() { node.place as usize } else { NOWHERE }
     }
 
     /// The first node from `node` on, over its alternatives, that fits.
     #[inline(never)]
-    fn alternative<'s>(&'s self, mut node: &'s Node, record: &[u8], at: usize) -> Option<&'s Node> {
+    fn alternative<'s>(&'s self, mut node: &'s Node, record: &&[u8], at: usize) -> Option<&'s Node> {
         loop {
             let differ = block::differ_of_pair(self.index.pair(record, at), &node.head) & node.mask;
             if differ == 0 && (!node.is_long || self.is_at(node, record, at)) {
