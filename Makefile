@@ -8,7 +8,7 @@ target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 export EDGEMILL_CACHE ?= $(CURDIR)/.cache
 export EDGEMILL_MODULES ?= $(target)/modules
 
-.PHONY: help demo test storm bench bench-micro instructions lint modules guests foreign kafka registry rust setup-build setup-test setup-bench
+.PHONY: help demo test storm fuzz bench bench-micro instructions lint modules guests foreign kafka registry rust setup-build setup-test setup-bench
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -23,6 +23,12 @@ test: modules guests foreign setup-test kafka registry ## run every test, scenar
 
 storm: export EDGEMILL_STORM = 1
 storm: test ## run the tests with the scenarios in their long form
+
+fuzz: setup-build ## feed answers of servers and values of the chain with what a fuzzer thinks of; TIME=60 seconds, TARGET=rows for one of them
+	mkdir -p $(EDGEMILL_CACHE)/fuzz/$(or $(TARGET),all)
+	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/scripts/coverage.sh cargo build -p edgemill-fuzz
+	EDGEMILL_FUZZ=$(TARGET) $(target)/debug/edgemill-fuzz -max_total_time=$(or $(TIME),60) -rss_limit_mb=2048 \
+	  -artifact_prefix=$(EDGEMILL_CACHE)/fuzz/ $(EDGEMILL_CACHE)/fuzz/$(or $(TARGET),all)
 
 bench: modules guests setup-bench kafka ## compare the host with native loops and peers; ARGS="--short" takes minutes, ARGS="--help" says more
 	cargo build --profile bench -p edgemill -p edgemill-bench

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::input::Input;
 use crate::lab::Lab;
 use crate::measure::{Measured, Measurement, Progress};
-use crate::native::{Calls, Code, Job};
+use crate::native::{Calls, Code, Job, sql};
 use crate::report::{self, sorted};
 use crate::side::{Edgemill, Run, chain, native_command};
 use crate::stats::{median, spread};
@@ -26,6 +26,8 @@ pub(crate) enum Kind {
     Lines,
     /// FeatureBase Cloud's streaming endpoint: the sink `featurebase-cloud`.
     Cloud,
+    /// A FeatureBase server's table: the sink `featurebase`.
+    Sql,
 }
 
 impl Kind {
@@ -33,6 +35,7 @@ impl Kind {
         match self {
             Self::Lines => "http",
             Self::Cloud => "featurebase-cloud",
+            Self::Sql => "featurebase",
         }
     }
 
@@ -43,6 +46,24 @@ impl Kind {
                 "type = \"featurebase-cloud\"\nendpoint = \"{0}\"\nlogin_url = \"{0}/login\"\nusername = \"a\"\npassword = \"b\"",
                 service.url()
             ),
+            // as many rows a request as the others: the server itself would be sent more
+            Self::Sql => {
+                let columns: Vec<String> =
+                    sql::COLUMNS.iter().map(|(name, kind)| format!("{name} = \"{kind}\"")).collect();
+                format!(
+                    "type = \"featurebase\"\nurl = \"{}\"\ntable = \"flights\"\nid = \"{{_id}}\"\nbatch = {{ records = 500 }}\ncolumns = {{ {} }}",
+                    service.url(),
+                    columns.join(", ")
+                )
+            }
+        }
+    }
+
+    fn calls(self) -> Calls {
+        match self {
+            Self::Lines => Calls::Lines,
+            Self::Cloud => Calls::Cloud,
+            Self::Sql => Calls::Sql,
         }
     }
 }
@@ -77,7 +98,7 @@ pub(crate) fn measure(lab: &Lab<'_>, records: u64, rounds: u32) -> Result<Vec<Li
     let load = |name: &str, records| Input::load(lab.broker, name, &[Job::Flatten], records, lab.partitions);
     let (whole, one) = (load("http", records)?, load("http-one", 1)?);
     let mut lines = Vec::new();
-    for kind in [Kind::Lines, Kind::Cloud] {
+    for kind in [Kind::Lines, Kind::Cloud, Kind::Sql] {
         for threads in [1, 2] {
             let mut samples = [Vec::new(), Vec::new()];
             let mut empty = [Vec::new(), Vec::new()];
@@ -134,8 +155,7 @@ fn run(lab: &Lab<'_>, kind: Kind, host: bool, threads: u32, input: &Input) -> Re
     let mut command: Command = if host {
         Edgemill::USUAL.command_into(&run, chain(run.job), Some(threads), &kind.sink(&service))?
     } else {
-        let calls = if kind == Kind::Lines { Calls::Lines } else { Calls::Cloud };
-        native_command(&Run { output: &service.url(), ..run }, threads, calls, Code::Scanner, &group)?
+        native_command(&Run { output: &service.url(), ..run }, threads, kind.calls(), Code::Scanner, &group)?
     };
     let log = lab.folder.join("log");
     let progress = Progress::Taken(service.taken());

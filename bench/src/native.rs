@@ -10,6 +10,7 @@ mod flatten;
 mod http;
 pub(crate) mod lz4;
 mod safe;
+pub(crate) mod sql;
 mod step;
 
 use std::sync::Arc;
@@ -54,6 +55,8 @@ pub(crate) enum Calls {
     Lines,
     /// The same with the bodies of FeatureBase Cloud's streaming endpoint.
     Cloud,
+    /// The same with the statements of a FeatureBase server.
+    Sql,
 }
 
 /// Which code flattens.
@@ -138,6 +141,7 @@ fn worker(options: &Options, index: i32, stop: &AtomicBool) -> Result<()> {
         Calls::ProduceBatch => batch::run(options, index, step, stop, batch::Produce::Batch),
         Calls::Lines => http::run(options, index, step, stop, http::Format::Lines),
         Calls::Cloud => http::run(options, index, step, stop, http::Format::Cloud),
+        Calls::Sql => http::run(options, index, step, stop, http::Format::Sql),
     }
 }
 

@@ -6,6 +6,8 @@
 mod client;
 mod cloud;
 mod endpoint;
+#[doc(hidden)]
+pub mod fuzz;
 mod json;
 mod late;
 mod plain;

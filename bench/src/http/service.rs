@@ -9,9 +9,11 @@ use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
 use edgemill::generate::Flights;
+use serde_json::{Value, json};
 
 use super::Kind;
 use crate::input::{Input, SEED};
+use crate::native::sql;
 
 /// What came: how many rows, and the sum of their hashes, for rows of several connections come in any order.
 #[derive(Default)]
@@ -22,6 +24,7 @@ struct Came {
 
 /// See the module. It ends with the process: a connection's thread when its client has gone, the listener's never.
 pub(super) struct Service {
+    kind: Kind,
     port: u16,
     came: Arc<Came>,
 }
@@ -44,7 +47,7 @@ impl Service {
                 }
             }
         })?;
-        Ok(Self { port, came })
+        Ok(Self { kind, port, came })
     }
 
     pub(super) fn url(&self) -> String {
@@ -58,10 +61,15 @@ impl Service {
 
     /// Makes sure that it has each flat flight once.
     pub(super) fn check(&self, input: &Input) -> Result<()> {
-        let (flights, mut flat, mut sum) = (Flights::new(SEED), Vec::new(), 0u64);
+        let (flights, mut flat, mut line, mut sum) = (Flights::new(SEED), Vec::new(), Vec::new(), 0u64);
         for i in 0..input.records {
             flights.flat(i, &mut flat);
-            sum = sum.wrapping_add(hash(&flat));
+            line.clear();
+            match self.kind {
+                Kind::Sql => sql::push_line(&flat, &mut line)?,
+                Kind::Lines | Kind::Cloud => line.extend_from_slice(&flat),
+            }
+            sum = sum.wrapping_add(hash(&line));
         }
         let (rows, found) = (self.came.rows.load(Ordering::SeqCst), self.came.sum.load(Ordering::SeqCst));
         ensure!(rows == input.records, "it has {rows} rows instead of {}", input.records);
@@ -115,6 +123,15 @@ fn serve(stream: &TcpStream, kind: Kind, came: &Came) -> Result<()> {
                 let records = vec!["{\"status\":200}"; count].join(",");
                 format!("{{\"success_count\":{count},\"error_count\":0,\"records\":[{records}]}}")
             }
+            (Kind::Sql, _) if body.starts_with(b"SHOW ") => columns(),
+            (Kind::Sql, _) => {
+                let lines = body.strip_prefix(sql::open().as_bytes());
+                let Some(lines) = lines.and_then(|rest| rest.strip_suffix(sql::CLOSE.as_bytes())) else {
+                    bail!("a statement that is none: {}", String::from_utf8_lossy(&body))
+                };
+                take(lines.split(|byte| *byte == b'\n'), came);
+                "{\"schema\":{\"fields\":[]},\"data\":[],\"error\":\"\"}".to_owned()
+            }
         };
         write!(
             writer,
@@ -122,6 +139,17 @@ fn serve(stream: &TcpStream, kind: Kind, came: &Came) -> Result<()> {
             answer.len()
         )?;
     }
+}
+
+/// The answer to who asks for the table's columns.
+fn columns() -> String {
+    let column = |(name, kind): (&str, &str)| match kind.strip_prefix("decimal") {
+        Some(_) => json!([name, "decimal", 2]),
+        None => json!([name, kind, 0]),
+    };
+    let rows: Vec<Value> = [("_id", "string")].into_iter().chain(sql::COLUMNS).map(column).collect();
+    let fields = ["name", "type", "scale"].map(|name| json!({ "name": name }));
+    json!({ "schema": { "fields": fields }, "data": rows, "error": "" }).to_string()
 }
 
 /// Takes note of rows, and gives how many they are.

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use super::batch::{Batch, Queue, bytes};
 use super::delivery::{Epochs, Outstanding};
 use super::safe::commit;
+use super::sql;
 use super::step::Step;
 use super::{COMMIT_INTERVAL, Options};
 
@@ -30,13 +31,25 @@ pub(super) enum Format {
     Lines,
     /// As FeatureBase Cloud's streaming endpoint has them.
     Cloud,
+    /// A FeatureBase server's `BULK INSERT`.
+    Sql,
 }
 
 impl Format {
-    fn parts(self) -> [&'static str; 3] {
+    /// What stands in front of the first row, between two, and behind the last.
+    fn parts(self) -> (String, &'static str, &'static str) {
         match self {
-            Self::Lines => ["", "\n", "\n"],
-            Self::Cloud => ["{\"records\":[{\"value\":", "},{\"value\":", "}]}"],
+            Self::Lines => (String::new(), "\n", "\n"),
+            Self::Cloud => ("{\"records\":[{\"value\":".to_owned(), "},{\"value\":", "}]}"),
+            Self::Sql => (sql::open(), "\n", sql::CLOSE),
+        }
+    }
+
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Lines => "application/x-ndjson",
+            Self::Cloud => "application/json",
+            Self::Sql => "text/plain",
         }
     }
 }
@@ -54,6 +67,12 @@ struct Record {
     status: u16,
 }
 
+#[derive(Deserialize)]
+struct Done {
+    #[serde(default)]
+    error: String,
+}
+
 pub(super) fn run(options: &Options, index: i32, mut step: Step, stop: &AtomicBool, format: Format) -> Result<()> {
     let (consumer, lanes) = super::consumer(options, index)?;
     let queue = Queue::new(&consumer, options, &lanes)?;
@@ -63,7 +82,7 @@ pub(super) fn run(options: &Options, index: i32, mut step: Step, stop: &AtomicBo
     let client = Client::new();
     let outstanding = Arc::new(Outstanding::new());
     let window = Arc::new(Semaphore::new(WINDOW as usize));
-    let [open, between, close] = format.parts();
+    let (open, between, close) = format.parts();
     let mut batch = Batch::new();
     let mut epochs = Epochs::new();
     let mut positions = vec![-1; options.partitions as usize];
@@ -97,7 +116,10 @@ pub(super) fn run(options: &Options, index: i32, mut step: Step, stop: &AtomicBo
                 first = Instant::now();
             }
             body.extend_from_slice(if rows == 0 { open.as_bytes() } else { between.as_bytes() });
-            body.extend_from_slice(value);
+            match format {
+                Format::Sql => sql::push_line(value, &mut body)?,
+                Format::Lines | Format::Cloud => body.extend_from_slice(value),
+            }
             rows += 1;
             positions[message.partition as usize] = message.offset + 1;
             if rows == ROWS {
@@ -129,13 +151,16 @@ pub(super) fn run(options: &Options, index: i32, mut step: Step, stop: &AtomicBo
 }
 
 async fn post(client: &Client, url: &str, body: Vec<u8>, rows: u32, format: Format) -> Result<()> {
-    let kind = if format == Format::Lines { "application/x-ndjson" } else { "application/json" };
-    let response = client.post(url).header(CONTENT_TYPE, kind).body(body).send().await?.error_for_status()?;
+    let response = client.post(url).header(CONTENT_TYPE, format.content_type()).body(body).send().await?.error_for_status()?;
     let answer = response.bytes().await?;
     if format == Format::Cloud {
         let told: Told = serde_json::from_slice(&answer)?;
         let good = told.records.iter().filter(|record| record.status < 400).count();
         ensure!(told.success_count == rows && told.error_count == 0 && good == rows as usize, "rows were refused");
+    }
+    if format == Format::Sql {
+        let told: Done = serde_json::from_slice(&answer)?;
+        ensure!(told.error.is_empty(), "{}", told.error);
     }
     Ok(())
 }

@@ -191,7 +191,7 @@ struct Told<'a> {
 }
 
 /// Reads what became of the rows; none where that cannot be told.
-fn read(body: &[u8], rows: usize, secrets: &Secrets) -> Option<Answer> {
+pub(super) fn read(body: &[u8], rows: usize, secrets: &Secrets) -> Option<Answer> {
     // serde takes a list for an object's values too
     let told: Told<'_> = serde_json::from_slice(body).ok().filter(|_| body.trim_ascii_start().starts_with(b"{"))?;
     // those of all rows that were taken tend to be one text

@@ -86,7 +86,7 @@ pub(super) struct Told {
 }
 
 /// Reads an answer; none where it lists nothing that could be errors.
-fn read(body: &[u8], secrets: &Secrets) -> Option<Vec<Told>> {
+pub(super) fn read(body: &[u8], secrets: &Secrets) -> Option<Vec<Told>> {
     let mut answer: Value = match body.trim_ascii() {
         b"" => return Some(Vec::new()),
         body => serde_json::from_slice(body).ok()?,

@@ -124,7 +124,7 @@ impl Endpoint for Plain {
 ///
 /// # Errors
 /// It is not what the configuration says that it is.
-fn read(refused: &RefusedRows, body: &[u8], rows: usize) -> Result<Vec<(u32, String)>, String> {
+pub(super) fn read(refused: &RefusedRows, body: &[u8], rows: usize) -> Result<Vec<(u32, String)>, String> {
     let no_list = || format!("the answer has no list at `{}`, where the refused rows should be", refused.list);
     if body.trim_ascii().is_empty() {
         return Ok(Vec::new());

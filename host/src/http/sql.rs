@@ -125,6 +125,14 @@ impl Sql {
     }
 }
 
+/// Whether an answer says that a statement did what it says: for the fuzz targets.
+///
+/// # Errors
+/// It did not, or that is not known.
+pub(super) fn statement_outcome(body: &[u8], url: &Address, secrets: &Secrets) -> Result<(), Answer> {
+    answer::outcome(body, Server { url, secrets })
+}
+
 impl Endpoint for Sql {
     fn frame(&self) -> &Frame {
         &self.frame

@@ -33,7 +33,7 @@ pub(super) struct Token {
     /// For the header.
     pub(super) text: String,
     /// When it should be renewed.
-    renew: Instant,
+    pub(super) renew: Instant,
 }
 
 impl Session {
@@ -112,7 +112,7 @@ struct Authentication {
 
 impl Token {
     /// Reads a login's answer that came now. A token is renewed when nine tenths of its time are over.
-    fn read(answer: Value, now: Instant) -> Option<Self> {
+    pub(super) fn read(answer: Value, now: Instant) -> Option<Self> {
         let Login { result } = serde_json::from_value(answer).ok()?;
         let given = result.expires_in.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let lasts = given.or_else(|| expiry(&result.id_token)).unwrap_or(USUAL);
