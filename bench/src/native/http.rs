@@ -151,7 +151,8 @@ pub(super) fn run(options: &Options, index: i32, mut step: Step, stop: &AtomicBo
 }
 
 async fn post(client: &Client, url: &str, body: Vec<u8>, rows: u32, format: Format) -> Result<()> {
-    let response = client.post(url).header(CONTENT_TYPE, format.content_type()).body(body).send().await?.error_for_status()?;
+    let response =
+        client.post(url).header(CONTENT_TYPE, format.content_type()).body(body).send().await?.error_for_status()?;
     let answer = response.bytes().await?;
     if format == Format::Cloud {
         let told: Told = serde_json::from_slice(&answer)?;
