@@ -23,8 +23,11 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-/// The targets: each takes any bytes.
-pub const TARGETS: [(&str, fn(&[u8])); 6] = [
+/// A target by its name: it takes any bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: [Target; 6] = [
     ("cloud-answer", cloud_answer),
     ("plain-answer", plain_answer),
     ("sql-answer", sql_answer),
