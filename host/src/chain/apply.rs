@@ -163,7 +163,7 @@ impl Trace {
         for Fallen { index, fault } in fallen {
             let origin = self.origin(index);
             let code = fault.class.as_str().to_owned();
-            let Fault { class, message, backtrace } = fault;
+            let Fault { class, message, backtrace, .. } = fault;
             self.failures.push(Failure { origin, stage, class, code, message, backtrace });
         }
         for reject in &outputs.rejects {

@@ -10,6 +10,7 @@ use crate::chain::Transform;
 use crate::modules::{LoadError, Module};
 use crate::registry::Registry;
 use instance::Instance;
+use pace::Pace;
 use settings::{Clock, Settings};
 use shelf::Shelf;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ mod desk;
 mod guest;
 mod imports;
 mod instance;
+mod pace;
 mod payload;
 mod registry;
 mod settings;
@@ -72,6 +74,7 @@ struct Redpanda {
     declared: Arc<Declared>,
     registry: Option<Arc<dyn Registry>>,
     shelf: Shelf,
+    pace: Pace,
 }
 
 /// The topics that a transform may write to.
@@ -137,8 +140,8 @@ pub(super) fn load(
              `[schema-registry]`"
         );
     }
-    let redpanda =
-        Redpanda { clock: settings.clock, input, declared, registry: what.registry.clone(), shelf: Shelf::default() };
+    let (registry, shelf, pace) = (what.registry.clone(), Shelf::default(), Pace::default());
+    let redpanda = Redpanda { clock: settings.clock, input, declared, registry, shelf, pace };
     PlainModule::load(blueprint, Arc::new(redpanda))
 }
 
