@@ -201,18 +201,20 @@ fn inspect_says_which_abi_a_transform_speaks_and_a_topic_that_is_no_route_is_ref
 }
 
 #[test]
-fn rows_of_a_redpanda_transform_go_to_featurebase() -> Result<()> {
+fn rows_of_a_redpanda_transform_go_to_featurebase_whatever_topics_it_names() -> Result<()> {
+    // each record is written to both of its topics, and a row twice is that row
+    let module = "tee.wasm\"\nconfig = { outputs = [\"rows\", \"late\"] }\ntype = \"redpanda";
     let cloud = Featurebase::start(Faults::default())?;
     let pipeline = ByHttp::new("redpanda-cloud", 1)?;
     let sink = "type = \"featurebase-cloud\"\nendpoint = \"@endpoint@\"\nlogin_url = \"@login@\"\n\
                 username = \"${FB_USER}\"\npassword = \"${FB_PASSWORD}\"\nbatch = { age = \"100 ms\" }";
     let mut host = pipeline
-        .host(1, &["copy.wasm"], sink)
+        .host(1, &[module], sink)
         .set("endpoint", cloud.endpoint())
         .set("login", cloud.login_url())
         .env("FB_USER", USERNAME)
         .env("FB_PASSWORD", PASSWORD)
-        .module("copy.wasm", transform("identity")?)
+        .module("tee.wasm", transform("tee")?)
         .start()?;
     let row = |n: usize| serde_json::json!({ "id": n.to_string(), "n": n });
     let values = (0..1000).map(|n| if n == 500 { "no row".to_owned() } else { row(n).to_string() });
