@@ -156,4 +156,8 @@ impl Start for Arc<Redpanda> {
     fn is_by_partition(&self) -> bool {
         true
     }
+
+    fn declares(&self) -> &[String] {
+        &self.declared.route_names
+    }
 }

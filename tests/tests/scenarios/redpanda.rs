@@ -191,6 +191,13 @@ fn inspect_says_which_abi_a_transform_speaks_and_a_topic_that_is_no_route_is_ref
     let shown = inspect(modules::wat(third)?)?;
     ensure!(shown.contains("this host refuses it: ") && shown.contains("version 3 of Redpanda's ABI"), "{shown}");
 
+    // at a file's records the topics that `outputs` declares are known
+    std::fs::write(&path, transform("work")?)?;
+    let (path, config) = (path.to_string_lossy(), "{\"outputs\":[\"out\",\"aside\"]}");
+    let ended = program::run(["apply", &path, "--config", config, "--format", "records"], b"{\"value\":\"late\"}\n")?;
+    let row: serde_json::Value = serde_json::from_slice(&ended.out).with_context(|| ended.err.clone())?;
+    assert_eq!((row["topic"].as_str(), row["value"].as_str(), ended.code), (Some("aside"), Some("LATE"), Some(0)));
+
     let pipeline = Pipeline::new("redpanda-stray", 1)?;
     let chain = "module = \"it.wasm\", config = { outputs = [\"here\", \"there\"] }";
     let mut host = pipeline.host("workers = 1", &[chain]).module("it.wasm", transform("work")?).spawn()?;
