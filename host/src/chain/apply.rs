@@ -13,6 +13,9 @@ use std::sync::Arc;
 #[cfg(test)]
 pub(crate) mod tests;
 
+/// The code of a failure whose record was given a destination that is none.
+pub const UNKNOWN_ROUTE: &str = "unknown-route";
+
 /// Why a batch was not brought to its end. Nothing of it may be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApplyError {
@@ -193,7 +196,7 @@ impl Trace {
                         origin: self.origin(input),
                         stage,
                         class: Class::Output,
-                        code: "unknown-route".to_owned(),
+                        code: UNKNOWN_ROUTE.to_owned(),
                         message: format!(
                             "the module names the destination {name:?}, which is not among the sink's routes"
                         ),

@@ -48,7 +48,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     module: Option<PathBuf>,
 
-    /// Writes what came into the fixtures, instead of comparing
+    /// Writes what came into the fixtures, instead of comparing. A destination that the module names is then taken for a right one,
+    /// unless the fixture has a reject with the code unknown-route
     #[arg(long)]
     update: bool,
 
@@ -103,7 +104,7 @@ fn once(engine: &Engine, arguments: &Arguments) -> Result<Done, Failure> {
         cases.extend(read);
     }
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
-    let effort = Effort { limits: arguments.limits.limits(), orders: arguments.orders, seed };
+    let effort = Effort { limits: arguments.limits.limits(), orders: arguments.orders, seed, writes: arguments.update };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let verdicts = examine(engine, &name, &bytes, &cases, effort)?;
     if arguments.update {
@@ -156,6 +157,12 @@ fn write(cases: Vec<Case>, owners: &[&PathBuf], verdicts: &[Verdict]) -> Result<
         if case.refused.is_none() {
             if verdict.came.rows.is_empty() && verdict.came.rejects.is_empty() && !case.input.is_empty() {
                 eprintln!("warning: nothing came of {}", case.name);
+            }
+            if verdict.unsteady {
+                let name = &case.name;
+                eprintln!(
+                    "warning: {name}: the same records give something else a second time; what came first is written"
+                );
             }
             update(&mut case, verdict);
         }

@@ -97,6 +97,36 @@ fn what_works_by_luck_only_is_told_with_the_way_in_which_it_fails() -> Result<()
 }
 
 #[test]
+fn what_differs_from_run_to_run_is_told_as_such_and_no_fixture_is_blamed() -> Result<()> {
+    // keeps the first record or not, as chance has it
+    let random = r#"(module
+        (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+        (memory (export "memory") 17)
+        (func (export "edgemill_alloc") (param i32) (result i32) (i32.const 0x100000))
+        (func (export "edgemill_configure") (param i32 i32) (result i32) (i32.const 0))
+        (func (export "edgemill_transform_1_0_0") (param $batch i32) (result i32)
+            (drop (call $random (i32.const 2048) (i32.const 16)))
+            (i32.store (i32.const 1024) (i32.const 1))
+            (i32.store (i32.const 1028) (i32.const 1536))
+            ;; a value of 16 bytes, each a letter
+            (i64.store (i32.const 2048) (i64.or (i64.const 0x4040404040404040) (i64.and (i64.const 0x0f0f0f0f0f0f0f0f) (i64.load (i32.const 2048)))))
+            (i64.store (i32.const 2056) (i64.const 0x4141414141414141))
+            (i32.store (i32.const 1600) (i32.const 16))
+            (i32.store (i32.const 1048) (i32.const 1600)) (i32.store (i32.const 1052) (i32.const 2048)) (i32.store (i32.const 1056) (i32.const 16))
+            (i32.const 1024)))"#;
+    let module = modules::wat(random)?;
+    let (code, text) = tested(&module, &[])?;
+    ensure!(
+        code == Some(1) && text.contains("FAILS a.json, a second time: the same records give something else"),
+        "{text}"
+    );
+    let (code, text) = tested(&module, &["--update"])?;
+    let warning = "warning: a.json: the same records give something else a second time; what came first is written";
+    ensure!(code == Some(0) && text.contains(warning), "{text}");
+    Ok(())
+}
+
+#[test]
 fn what_came_is_written_into_fixtures() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let fixture = folder.path().join("fixtures/a.json");
@@ -113,6 +143,19 @@ fn what_came_is_written_into_fixtures() -> Result<()> {
     let written = fs::read_to_string(&fixture)?;
     ensure!(written.contains(r#"{"key":"k","origin":0,"value":"a"}"#), "{written}");
     ensure!(test(&[])?.code == Some(0), "what was written is what comes");
+    // a destination that comes is a right one, unless the fixture says that it is none
+    let rust = modules::folder().join("../conformance/rust.wasm");
+    fs::copy(rust, &module).context("run `make guests`")?;
+    fs::write(&fixture, r#"{"in":[{"value":"!route audit"}]}"#)?;
+    ensure!(test(&["--update"])?.code == Some(0));
+    let written = fs::read_to_string(&fixture)?;
+    ensure!(written.contains(r#""topic":"audit""#) && !written.contains("unknown-route"), "{written}");
+    ensure!(test(&[])?.code == Some(0), "what was written is what comes");
+    let unknown = r#"{"in":[{"value":"!route audit"}],"rejects":[{"origin":0,"code":"unknown-route"}]}"#;
+    fs::write(&fixture, unknown)?;
+    ensure!(test(&["--update"])?.code == Some(0));
+    ensure!(fs::read_to_string(&fixture)?.contains("unknown-route") && test(&[])?.code == Some(0));
+    fs::write(&module, modules::hostile("identity")?)?;
     fs::write(&fixture, r#"{"in":[{"valve":"a"}]}"#)?;
     let ended = test(&[])?;
     ensure!(ended.code == Some(2) && ended.err.contains("a.json: record 0"), "{}", ended.err);
