@@ -318,6 +318,29 @@ fn inspect_says_what_a_module_is_made_for_and_the_host_refuses_another_type() ->
         let json: serde_json::Value = serde_json::from_slice(&program::run(["inspect", "--json", &path], b"")?.out)?;
         assert_eq!((json["made_for"].as_str(), json["refused"].as_str()), (Some(made_for), None));
     }
+    // modules of the contract too, at either door, and what this host's engine cannot run
+    let rust = |name: &str| Ok(std::fs::read(modules::folder().join("../conformance").join(name))?);
+    let with = |more: &str| {
+        let exports = "(func (export \"edgemill_alloc\") (param i32) (result i32) (i32.const 8))
+            (func (export \"edgemill_configure\") (param i32 i32) (result i32) (i32.const 0))
+            (func (export \"edgemill_transform_1_0_0\") (param i32) (result i32) (i32.const 0))";
+        modules::wat(&format!("(module (memory (export \"memory\") 1) {exports} {more})"))
+    };
+    let table: [(Result<Vec<u8>>, &str, &str); 5] = [
+        (rust("rust.wasm"), "core", "this host takes it"),
+        (rust("rust-component.wasm"), "component", "this host takes it"),
+        (with(""), "core", "this host takes it"),
+        (with("(type (struct (field i32)))"), "core", "this host refuses it: compile: "),
+        (with("(tag (param i32))"), "core", "this host refuses it: compile: exceptions proposal not enabled"),
+    ];
+    for (module, door, verdict) in table {
+        let path = folder.path().join("it.wasm");
+        std::fs::write(&path, module?)?;
+        let shown = String::from_utf8(program::run(["inspect", &path.to_string_lossy()], b"")?.out)?;
+        for part in [format!("door       {door}\n"), "contract   1.0.0\n".to_owned(), format!("verdict    {verdict}")] {
+            ensure!(shown.contains(&part), "no {part:?} in {shown}");
+        }
+    }
     let pipeline = Pipeline::new("wrong-type", 1)?;
     let module = modules::foreign("fluvio.wasm32-wasip1/filter")?;
     let refused = |keys: &str| -> Result<String> {
