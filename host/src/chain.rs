@@ -49,6 +49,11 @@ pub trait Transform: Send {
 
     /// The memory it holds, in bytes.
     fn memory(&self) -> usize;
+
+    /// Whether it was ever refused memory, as far as that is known.
+    fn starved(&self) -> bool {
+        false
+    }
 }
 
 /// A numbered, immutable chain. A swap publishes the next one.

@@ -87,6 +87,11 @@ impl Chain {
         self.stages().map(Stage::memory).sum()
     }
 
+    /// Whether an instance was ever refused memory, as far as that is known.
+    pub fn starved(&self) -> bool {
+        self.stages().any(Stage::starved)
+    }
+
     /// Instances that faulted and were replaced.
     pub fn restarts(&self) -> u64 {
         self.stages().map(|stage| stage.restarts).sum()

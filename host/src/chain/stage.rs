@@ -45,6 +45,10 @@ impl Stage {
         self.live.as_ref().map_or(0, |live| live.memory())
     }
 
+    pub(super) fn starved(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| live.starved())
+    }
+
     /// Fills `outputs` with what the module makes of the batch, less the records that fell.
     // Promise: one
     pub(super) fn run(

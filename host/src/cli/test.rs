@@ -10,7 +10,7 @@ use crate::wasm::Engine;
 use anyhow::{Context, anyhow};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, SystemTime};
 
 /// Where builds of the languages put a module, below a transform's folder.
@@ -76,6 +76,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
         return once(&engine, arguments);
     }
     loop {
+        // begun before: what changes while it runs must not be missed
+        let changes = Changes::watch(arguments)?;
         // somebody is in the middle of mending it: whatever is wrong now, the next change is waited for
         match once(&engine, arguments) {
             Ok(_) => {}
@@ -83,7 +85,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
             Err(Failure::Usage(error) | Failure::Failed(error)) => eprintln!("error: {error:#}"),
             Err(Failure::Configuration(report)) => super::print_report(&report),
         }
-        wait(arguments)?;
+        changes.wait();
         println!("--- changed");
     }
 }
@@ -231,25 +233,40 @@ fn find_module(folder: &Path) -> Result<PathBuf, Failure> {
     })
 }
 
-/// Waits until something changes where fixtures and modules are.
-fn wait(arguments: &Arguments) -> Result<(), Failure> {
-    let (hints, changed) = sync_channel(1);
-    let mut places: Vec<PathBuf> = PLACES.iter().map(|place| arguments.folder.join(place)).collect();
-    places.push(arguments.folder.join("fixtures"));
-    places.extend(arguments.module.as_ref().and_then(|path| path.parent()).map(|parent| match parent.as_os_str() {
-        empty if empty.is_empty() => PathBuf::from("."),
-        parent => parent.into(),
-    }));
-    let _watches: Vec<Watch> = places
-        .iter()
-        .filter(|place| place.is_dir())
-        .map(|place| {
-            Watch::start(place, hints.clone()).map_err(|error| anyhow!("watching {}: {error}", place.display()))
-        })
-        .collect::<anyhow::Result<_>>()?;
-    // never an error: this side has a sender too
-    let _ = changed.recv();
-    // a build writes in several steps
-    while changed.recv_timeout(Duration::from_millis(150)) != Err(RecvTimeoutError::Timeout) {}
-    Ok(())
+/// What changes where fixtures and modules are.
+struct Changes {
+    _watches: Vec<Watch>,
+    changed: Receiver<()>,
+    /// So that waiting goes on where there is no folder that could be watched.
+    _hints: SyncSender<()>,
+}
+
+impl Changes {
+    fn watch(arguments: &Arguments) -> Result<Self, Failure> {
+        let (hints, changed) = sync_channel(1);
+        let mut places: Vec<PathBuf> = PLACES.iter().map(|place| arguments.folder.join(place)).collect();
+        places.push(arguments.folder.join("fixtures"));
+        places.extend(arguments.module.as_ref().and_then(|path| path.parent()).map(
+            |parent| match parent.as_os_str() {
+                empty if empty.is_empty() => PathBuf::from("."),
+                parent => parent.into(),
+            },
+        ));
+        let _watches = places
+            .iter()
+            .filter(|place| place.is_dir())
+            .map(|place| {
+                Watch::start(place, hints.clone()).map_err(|error| anyhow!("watching {}: {error}", place.display()))
+            })
+            .collect::<anyhow::Result<_>>()?;
+        Ok(Self { _watches, changed, _hints: hints })
+    }
+
+    /// Waits until something does, and then until nothing does for a moment.
+    fn wait(self) {
+        // never an error: this side has a sender too
+        let _ = self.changed.recv();
+        // a build writes in several steps
+        while self.changed.recv_timeout(Duration::from_millis(150)).is_ok() {}
+    }
 }

@@ -26,11 +26,13 @@ pub(super) struct Limiter {
     used: usize,
     last: usize,
     refused: Option<usize>,
+    /// Whether anything was ever refused.
+    starved: bool,
 }
 
 impl Limiter {
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, used: 0, last: 0, refused: None }
+        Self { limit, used: 0, last: 0, refused: None, starved: false }
     }
 
     /// The bytes in use.
@@ -41,6 +43,11 @@ impl Limiter {
     /// The limit in bytes.
     pub(super) fn limit(&self) -> usize {
         self.limit
+    }
+
+    /// Whether the guest was ever refused memory.
+    pub(super) fn starved(&self) -> bool {
+        self.starved
     }
 
     /// Forgets what was refused before a call.
@@ -58,7 +65,7 @@ impl Limiter {
     fn grow(&mut self, more: usize) -> bool {
         let wanted = self.used.saturating_add(more);
         if wanted > self.limit {
-            self.refused = Some(wanted);
+            (self.refused, self.starved) = (Some(wanted), true);
             return false;
         }
         self.used = wanted;
