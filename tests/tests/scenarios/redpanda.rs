@@ -12,6 +12,7 @@ use super::replay::command;
 fn transform(name: &str) -> Result<Vec<u8>> {
     modules::foreign(&match name.split_once(' ') {
         Some(("go", name)) => format!("redpanda.go/{name}"),
+        Some(("1.0", name)) => format!("redpanda-1.0.wasm32-wasip1/{name}"),
         _ => format!("redpanda.wasm32-wasip1/{name}"),
     })
 }
@@ -36,7 +37,7 @@ fn of_rows(rows: Vec<Consumed>) -> Vec<Row> {
 #[test]
 fn a_transform_of_either_abi_copies_nulls_and_empties_byte_for_byte() -> Result<()> {
     let broker = Broker::shared();
-    for name in ["first", "identity", "tee"] {
+    for name in ["first", "identity", "1.0 identity", "tee"] {
         let pipeline = Pipeline::new("redpanda-copy", 1)?;
         let chain = "module = \"copy.wasm\", type = \"redpanda\"";
         let host = pipeline.host("workers = 1", &[chain]).module("copy.wasm", transform(name)?).start()?;
@@ -71,6 +72,11 @@ fn a_transform_of_either_abi_copies_nulls_and_empties_byte_for_byte() -> Result<
 #[test]
 fn promise_one_holds_for_a_redpanda_transform_and_nothing_of_a_record_that_fails_is_released() -> Result<()> {
     misbehave("work")
+}
+
+#[test]
+fn promise_one_holds_for_a_redpanda_transform_of_an_older_sdk() -> Result<()> {
+    misbehave("1.0 work")
 }
 
 #[test]
