@@ -5,12 +5,16 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 hash=$(cat rust-toolchain.toml scripts/foreign.sh scripts/toolchain.sh $(find tests/foreign -type f -not -path '*/target/*' | LC_ALL=C sort) | sha256sum | cut -c1-16)
 cache=${EDGEMILL_CACHE:-.cache}/foreign/$hash
-build() { # KIND TARGET: the examples of tests/foreign/KIND
-  cargo build -q --locked --manifest-path "tests/foreign/$1/Cargo.toml" --release --examples --target "$2" --target-dir "$target/foreign"
+build() { # KIND TARGET: the examples of tests/foreign/KIND; of KIND-VERSION those of KIND that its Cargo.toml names
+  local manifest=tests/foreign/$1/Cargo.toml folder=$target/foreign
+  # files of the same names
+  [[ $1 != *-* ]] || folder=$target/foreign-$1
+  cargo build -q --locked --manifest-path "$manifest" --release --examples --target "$2" --target-dir "$folder"
   mkdir -p "$draft/$1.$2"
-  for example in tests/foreign/"$1"/examples/*.rs; do
+  for example in tests/foreign/"${1%-*}"/examples/*.rs; do
     name=$(basename "$example" .rs)
-    cp "$target/foreign/$2/release/examples/$name.wasm" "$draft/$1.$2/"
+    [[ $1 != *-* ]] || grep -q "^name = \"$name\"" "$manifest" || continue
+    cp "$folder/$2/release/examples/$name.wasm" "$draft/$1.$2/"
   done
 }
 build_go() { # Redpanda's SDK for Go
@@ -32,8 +36,10 @@ if [[ ! -d $cache ]]; then
   trap 'rm -rf "$draft"' EXIT
   build fluvio wasm32-unknown-unknown
   build fluvio wasm32-wasip1
+  build fluvio-0.8 wasm32-wasip1
   build lines wasm32-wasip1
   build redpanda wasm32-wasip1
+  build redpanda-1.0 wasm32-wasip1
   build_go
   mv -T "$draft" "$cache" 2>/dev/null || [[ -d $cache ]]
 fi

@@ -5,6 +5,7 @@ package edgemill
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"unsafe"
@@ -86,9 +87,34 @@ func giveUp() {
 	if problem := recover(); problem != nil {
 		write(Debug, string(debug.Stack()))
 		// the last message is the one that the host tells with the fault
-		write(Error, fmt.Sprintf("panic: %v", problem))
+		write(Error, fmt.Sprintf("panic: %v%s", problem, panickedAt()))
 		os.Exit(2)
 	}
+}
+
+// panickedAt says where the author's code panicked: its innermost functions with their lines, without the runtime's and the SDK's own.
+// The host sees only that the guest ended itself.
+func panickedAt() string {
+	const most = 4
+	var callers [64]uintptr
+	frames := runtime.CallersFrames(callers[:runtime.Callers(1, callers[:])])
+	first, more := frames.Next()
+	sdk := strings.TrimSuffix(first.Function, "panickedAt")
+	var text strings.Builder
+	for count := 0; more && count < most; {
+		var frame runtime.Frame
+		frame, more = frames.Next()
+		if strings.HasPrefix(frame.Function, "runtime.") || strings.HasPrefix(frame.Function, sdk) {
+			continue
+		}
+		separator := " < "
+		if count == 0 {
+			separator = "; at "
+		}
+		fmt.Fprintf(&text, "%s%s (%s:%d)", separator, frame.Function, frame.File, frame.Line)
+		count++
+	}
+	return text.String()
 }
 
 func (o *Outputs) describe(words []uint32) {

@@ -19,12 +19,15 @@ pub struct Fault {
     pub message: String,
     /// Where in the guest, a line a frame, where its module has names.
     pub backtrace: Option<String>,
+    /// Which record of the batch the guest had in hand, where it is given one at a time. Not to be relied on: a guest may keep
+    /// records and work on them later.
+    pub at: Option<usize>,
 }
 
 impl Fault {
-    /// A fault that tells no place in the guest.
+    /// A fault that tells no place in the guest, and no record.
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), backtrace: None }
+        Self { class, message: message.into(), backtrace: None, at: None }
     }
 }
 
@@ -38,8 +41,19 @@ pub trait Transform: Send {
     /// A fault of the call, not of a record: the caller replays.
     fn transform(&mut self, batch: &Batch<'_>, outputs: &mut Outputs) -> Result<(), Fault>;
 
+    /// How many records of a larger batch it should be given next, and is given the rest after that: where a call that is cut costs
+    /// more than one that is small.
+    fn most(&self) -> usize {
+        usize::MAX
+    }
+
     /// The memory it holds, in bytes.
     fn memory(&self) -> usize;
+
+    /// Whether it was ever refused memory, as far as that is known.
+    fn starved(&self) -> bool {
+        false
+    }
 }
 
 /// A numbered, immutable chain. A swap publishes the next one.

@@ -306,6 +306,8 @@ pub struct Ends {
     pub input: String,
     /// Its default destination, and the others that modules may name.
     pub outputs: Vec<String>,
+    /// Whether the sink is one place that has no topics: whatever a module declares as its output topics are that place then.
+    pub one_place: bool,
 }
 
 impl Ends {

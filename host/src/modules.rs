@@ -48,6 +48,12 @@ pub trait Module: Send + Sync {
     fn is_by_partition(&self) -> bool {
         false
     }
+
+    /// Destinations that its configuration declares, besides where records go anyway: where no sink says which there are, there
+    /// are these.
+    fn declares(&self) -> &[String] {
+        &[]
+    }
 }
 
 /// SHA-256 in hexadecimal: what a module is called by in logs, dead letters and the cache.

@@ -149,6 +149,11 @@ pub struct Outputs {
 }
 
 impl Outputs {
+    /// The destinations that outputs were given, one for each of those outputs.
+    pub fn named_routes(&self) -> impl Iterator<Item = &String> {
+        self.routes.iter().filter_map(|route| self.route_names.get((*route as usize).checked_sub(1)?))
+    }
+
     /// Makes it empty and keeps its memory.
     pub fn clear(&mut self) {
         self.origins.clear();

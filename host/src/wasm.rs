@@ -36,7 +36,7 @@ mod ticker;
 #[cfg(test)]
 mod tests;
 
-pub use inspect::{Door, Import, Inspection, MemorySize, inspect};
+pub use inspect::{Door, Import, Inspection, MemorySize, inspect, validate};
 
 /// The version of the contract that this host speaks.
 pub const CONTRACT: &str = "1.0.0";

@@ -71,6 +71,14 @@ impl Running {
         Ok(self.process.0.try_wait()?.is_some())
     }
 
+    /// What it has written to standard output so far.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn out(&self) -> Result<String> {
+        Ok(String::from_utf8_lossy(&fs::read(self.folder.path().join("out"))?).into_owned())
+    }
+
     /// Waits until it has ended.
     ///
     /// # Errors

@@ -30,6 +30,7 @@ mod scenarios {
     mod late;
     mod load;
     mod million;
+    mod mixed;
     mod new;
     mod once;
     mod parallel;

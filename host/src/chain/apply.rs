@@ -13,6 +13,9 @@ use std::sync::Arc;
 #[cfg(test)]
 pub(crate) mod tests;
 
+/// The code of a failure whose record was given a destination that is none.
+pub const UNKNOWN_ROUTE: &str = "unknown-route";
+
 /// Why a batch was not brought to its end. Nothing of it may be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApplyError {
@@ -82,6 +85,11 @@ impl Chain {
     /// Bytes of guest memory held.
     pub fn memory(&self) -> usize {
         self.stages().map(Stage::memory).sum()
+    }
+
+    /// Whether an instance was ever refused memory, as far as that is known.
+    pub fn starved(&self) -> bool {
+        self.stages().any(Stage::starved)
     }
 
     /// Instances that faulted and were replaced.
@@ -163,7 +171,7 @@ impl Trace {
         for Fallen { index, fault } in fallen {
             let origin = self.origin(index);
             let code = fault.class.as_str().to_owned();
-            let Fault { class, message, backtrace } = fault;
+            let Fault { class, message, backtrace, .. } = fault;
             self.failures.push(Failure { origin, stage, class, code, message, backtrace });
         }
         for reject in &outputs.rejects {
@@ -193,7 +201,7 @@ impl Trace {
                         origin: self.origin(input),
                         stage,
                         class: Class::Output,
-                        code: "unknown-route".to_owned(),
+                        code: UNKNOWN_ROUTE.to_owned(),
                         message: format!(
                             "the module names the destination {name:?}, which is not among the sink's routes"
                         ),

@@ -1,5 +1,5 @@
-//! One module of a chain at work: calls its instance, and on a fault replays the batch in halves until the guilty
-//! record stands alone.
+//! One module of a chain at work: calls its instance, and on a fault replays the batch in parts until the guilty
+//! record stands alone: in halves, or around the record that the fault names.
 
 use super::{Fault, PlanStage, Transform};
 use crate::batch::Batch;
@@ -45,6 +45,10 @@ impl Stage {
         self.live.as_ref().map_or(0, |live| live.memory())
     }
 
+    pub(super) fn starved(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| live.starved())
+    }
+
     /// Fills `outputs` with what the module makes of the batch, less the records that fell.
     // Promise: one
     pub(super) fn run(
@@ -56,8 +60,8 @@ impl Stage {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        if batch.len() > self.call_limit {
-            return self.replay(batch, chunks(0..batch.len(), self.call_limit), go_on);
+        if batch.len() > self.most()? {
+            return self.replay(batch, Parts::of(0..batch.len()), go_on);
         }
         let mut outputs = std::mem::take(&mut self.outputs);
         let result = self.live()?.transform(batch, &mut outputs);
@@ -70,24 +74,28 @@ impl Stage {
         self.outputs.clear();
         match batch.len() {
             1 => Ok(vec![Fallen { index: 0, fault }]),
-            len => self.replay(batch, chunks(0..len, len.div_ceil(2)), go_on),
+            len => {
+                let mut parts = Parts::default();
+                parts.split(0..len, fault.at);
+                self.replay(batch, parts, go_on)
+            }
         }
     }
 
-    /// Works through parts of a batch, last of `parts` first, halving those that fault.
+    /// Works through parts of a batch, splitting those that fault.
     fn replay(
         &mut self,
         batch: &Batch<'_>,
-        mut parts: Vec<Range<usize>>,
+        mut parts: Parts,
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Vec<Fallen>, ApplyError> {
         let mut fallen = Vec::new();
         let mut largest = 0;
-        let mut halved = batch.len() <= self.call_limit;
-        while let Some(range) = parts.pop() {
+        while !parts.left.is_empty() {
             if !go_on() {
                 return Err(ApplyError::Abandoned);
             }
+            let Some(range) = parts.next(self.most()?) else { break };
             let part = batch.slice(range.clone());
             let mut outputs = std::mem::take(&mut self.part);
             outputs.clear();
@@ -102,22 +110,26 @@ impl Stage {
                     if range.len() == 1 {
                         fallen.push(Fallen { index: range.start as u32, fault });
                     } else {
-                        halved = true;
-                        let half = range.len().div_ceil(2);
-                        parts.extend(chunks(range, half));
+                        parts.split(range, fault.at);
                     }
                 }
             }
             self.part = outputs;
         }
         // nobody was guilty: whole batches are too much for this module, so it gets smaller ones from the start
-        if fallen.is_empty() && halved && largest > 0 {
+        if fallen.is_empty() && parts.faulted && largest > 0 {
             self.call_limit = largest;
             self.calls_since_change = 0;
         } else if fallen.is_empty() {
             self.grow();
         }
         Ok(fallen)
+    }
+
+    /// Records that a call may have now, at least one.
+    fn most(&mut self) -> Result<usize, ApplyError> {
+        let limit = self.call_limit;
+        Ok(self.live()?.most().min(limit).max(1))
     }
 
     fn grow(&mut self) {
@@ -141,8 +153,40 @@ impl Stage {
     }
 }
 
-/// Cuts a range into pieces of at most `size`, in reverse, so that the first is popped first.
-fn chunks(range: Range<usize>, size: usize) -> Vec<Range<usize>> {
-    let starts = range.clone().step_by(size);
-    starts.map(|start| start..(start + size).min(range.end)).rev().collect()
+/// What is still to be done of a batch, the first part last.
+#[derive(Default)]
+struct Parts {
+    left: Vec<Range<usize>>,
+    faulted: bool,
+    /// What stands before the record that the last fault named. Where that faults too, names are not believed any more: a guest that
+    /// gathers its records first would name the last one each time.
+    innocent: Range<usize>,
+    deceived: bool,
+}
+
+impl Parts {
+    fn of(range: Range<usize>) -> Self {
+        Self { left: vec![range], ..Self::default() }
+    }
+
+    /// The next part, of at most so many records.
+    fn next(&mut self, most: usize) -> Option<Range<usize>> {
+        let range = self.left.pop()?;
+        let end = range.end.min(range.start.saturating_add(most));
+        if end < range.end {
+            self.left.push(end..range.end);
+        }
+        Some(range.start..end)
+    }
+
+    /// Splits a part that faulted around the record in it that the fault names, or else into halves.
+    fn split(&mut self, range: Range<usize>, at: Option<usize>) {
+        self.faulted = true;
+        self.deceived |= self.innocent.contains(&range.start);
+        let named = at.map(|at| range.start + at).filter(|at| !self.deceived && range.contains(at));
+        let (first, second) = named.map_or((range.start + range.len().div_ceil(2), range.end), |at| (at, at + 1));
+        self.innocent = range.start..named.unwrap_or(range.start);
+        let parts = [second..range.end, first..second, range.start..first];
+        self.left.extend(parts.into_iter().filter(|part| !part.is_empty()));
+    }
 }

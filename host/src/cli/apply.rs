@@ -48,7 +48,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "TOPIC", default_value = "input")]
     topic: String,
 
-    /// A topic that modules may name as destination; repeat it for more. A Redpanda transform has those that its --config `outputs` says
+    /// A topic that modules may name as destination; repeat it for more. What a Redpanda transform's --config `outputs` says is one too
     #[arg(long, value_name = "TOPIC")]
     output_topic: Vec<String>,
 
@@ -97,7 +97,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
     let names: Vec<String> = arguments.modules.iter().map(|path| file_name(path)).collect();
     // the engine's clock is what cuts a guest that loops: it must run until the last record
     let (_engine, plan) = load(arguments, &names)?;
-    let routes = Arc::new(Routes::new("", &arguments.output_topic));
+    let declared = plan.stages.iter().flat_map(|stage| stage.module.declares());
+    let topics: Vec<String> = arguments.output_topic.iter().chain(declared).cloned().collect();
+    let routes = Arc::new(Routes::new("", &topics));
     let chain = Chain::start(plan, routes.clone())
         .map_err(|error| Failure::usage(format!("a module does not start: {error}")))?;
     for written in [&arguments.output, &arguments.rejects].into_iter().flatten() {

@@ -5,7 +5,7 @@ use super::arguments::{LimitArguments, engine, load, module_configs, plan_of};
 use super::{Done, Failure};
 use crate::batch::Batch;
 use crate::chain::apply::Chain;
-use crate::config::Limits;
+use crate::config::{Limits, size_text};
 use crate::policy::{Action, Policy};
 use crate::records::{Format, Gathered, Line};
 use crate::route::Routes;
@@ -69,6 +69,8 @@ struct Figures {
     failed: u64,
     rows: u64,
     memory: (usize, usize),
+    /// Whether the module met a limit although no record failed: then its memory could not grow, or began anew.
+    met: bool,
 }
 
 /// Runs it.
@@ -89,7 +91,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
         for limits in [limits, Limits { time: None, ..limits }] {
             let (mut chain, took) = start(&engine, arguments, &name, &config, limits)?;
             starts = starts.min(took);
-            let figures = measure(&mut chain, parts, Duration::from_secs(arguments.seconds.max(1)))?;
+            let mut figures = measure(&mut chain, parts, Duration::from_secs(arguments.seconds.max(1)))?;
+            figures.met = chain.starved() || chain.restarts() > 0 && figures.failed == 0;
             failed += figures.failed;
             lines.push((batch, limits.time.is_some(), figures));
         }
@@ -182,7 +185,8 @@ struct Offsets {
 
 /// Passes the records again and again; the first time is not measured.
 fn measure(chain: &mut Chain, batches: &[Gathered], time: Duration) -> Result<Figures, Failure> {
-    let mut figures = Figures { nanoseconds: f64::INFINITY, records: 0, failed: 0, rows: 0, memory: (0, 0) };
+    let mut figures =
+        Figures { nanoseconds: f64::INFINITY, records: 0, failed: 0, rows: 0, memory: (0, 0), met: false };
     let mut offsets = Offsets::default();
     pass(chain, batches, &mut offsets, &mut figures)?;
     figures = Figures { nanoseconds: f64::INFINITY, records: 0, rows: 0, memory: (chain.memory(), 0), ..figures };
@@ -233,6 +237,7 @@ fn tell(arguments: &Arguments, size: f64, starts: Duration, lines: &[(usize, boo
                     "failed": figures.failed,
                     "memory_bytes": figures.memory.1,
                     "memory_growth_bytes_a_million": growth(figures),
+                    "met_limits": figures.met,
                 })
             })
             .collect();
@@ -250,13 +255,18 @@ fn tell(arguments: &Arguments, size: f64, starts: Duration, lines: &[(usize, boo
         let limits = if *limited { "on" } else { "off" };
         writeln!(
             out,
-            "{batch:>5}  {limits:<6}  {:>12.0}  {:>11.0}  {:>16.2}  {:>5.1}M  {:>18.1}M",
+            "{batch:>5}  {limits:<6}  {:>12.0}  {:>11.0}  {:>16.2}  {:>5.1}M  {:>18.1}M{}",
             1e9 / figures.nanoseconds,
             figures.nanoseconds,
             figures.rows as f64 / figures.records as f64,
             figures.memory.1 as f64 / 1048576.0,
             growth(figures) / 1048576.0,
+            if figures.met { " *" } else { "" },
         )?;
+    }
+    if lines.iter().any(|(.., figures)| figures.met) {
+        let limit = size_text(arguments.limits.limits().memory);
+        writeln!(out, "* it met its limits: {limit} of memory, or the time; its memory grows by more than this says")?;
     }
     let failed: u64 = lines.iter().map(|(.., figures)| figures.failed).sum();
     if failed > 0 {

@@ -47,7 +47,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
     if cases.is_empty() {
         return Err(Failure::usage(format!("no vector's name has {:?}", arguments.only)));
     }
-    let effort = Effort { limits: arguments.limits.limits(), orders: 5, seed: 1 };
+    let effort = Effort { limits: arguments.limits.limits(), orders: 5, seed: 1, writes: false };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let verdicts = examine(&engine()?, &name, &bytes, &cases, effort)?;
     match tell(&cases, &verdicts, path)? {

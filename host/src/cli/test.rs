@@ -10,7 +10,7 @@ use crate::wasm::Engine;
 use anyhow::{Context, anyhow};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, SystemTime};
 
 /// Where builds of the languages put a module, below a transform's folder.
@@ -48,7 +48,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     module: Option<PathBuf>,
 
-    /// Writes what came into the fixtures, instead of comparing
+    /// Writes what came into the fixtures, instead of comparing. A destination that the module names is then taken for a right one,
+    /// unless the fixture has a reject with the code unknown-route
     #[arg(long)]
     update: bool,
 
@@ -75,6 +76,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
         return once(&engine, arguments);
     }
     loop {
+        // begun before: what changes while it runs must not be missed
+        let changes = Changes::watch(arguments)?;
         // somebody is in the middle of mending it: whatever is wrong now, the next change is waited for
         match once(&engine, arguments) {
             Ok(_) => {}
@@ -82,7 +85,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
             Err(Failure::Usage(error) | Failure::Failed(error)) => eprintln!("error: {error:#}"),
             Err(Failure::Configuration(report)) => super::print_report(&report),
         }
-        wait(arguments)?;
+        changes.wait();
         println!("--- changed");
     }
 }
@@ -103,7 +106,7 @@ fn once(engine: &Engine, arguments: &Arguments) -> Result<Done, Failure> {
         cases.extend(read);
     }
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
-    let effort = Effort { limits: arguments.limits.limits(), orders: arguments.orders, seed };
+    let effort = Effort { limits: arguments.limits.limits(), orders: arguments.orders, seed, writes: arguments.update };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let verdicts = examine(engine, &name, &bytes, &cases, effort)?;
     if arguments.update {
@@ -156,6 +159,12 @@ fn write(cases: Vec<Case>, owners: &[&PathBuf], verdicts: &[Verdict]) -> Result<
         if case.refused.is_none() {
             if verdict.came.rows.is_empty() && verdict.came.rejects.is_empty() && !case.input.is_empty() {
                 eprintln!("warning: nothing came of {}", case.name);
+            }
+            if verdict.unsteady {
+                let name = &case.name;
+                eprintln!(
+                    "warning: {name}: the same records give something else a second time; what came first is written"
+                );
             }
             update(&mut case, verdict);
         }
@@ -224,25 +233,40 @@ fn find_module(folder: &Path) -> Result<PathBuf, Failure> {
     })
 }
 
-/// Waits until something changes where fixtures and modules are.
-fn wait(arguments: &Arguments) -> Result<(), Failure> {
-    let (hints, changed) = sync_channel(1);
-    let mut places: Vec<PathBuf> = PLACES.iter().map(|place| arguments.folder.join(place)).collect();
-    places.push(arguments.folder.join("fixtures"));
-    places.extend(arguments.module.as_ref().and_then(|path| path.parent()).map(|parent| match parent.as_os_str() {
-        empty if empty.is_empty() => PathBuf::from("."),
-        parent => parent.into(),
-    }));
-    let _watches: Vec<Watch> = places
-        .iter()
-        .filter(|place| place.is_dir())
-        .map(|place| {
-            Watch::start(place, hints.clone()).map_err(|error| anyhow!("watching {}: {error}", place.display()))
-        })
-        .collect::<anyhow::Result<_>>()?;
-    // never an error: this side has a sender too
-    let _ = changed.recv();
-    // a build writes in several steps
-    while changed.recv_timeout(Duration::from_millis(150)) != Err(RecvTimeoutError::Timeout) {}
-    Ok(())
+/// What changes where fixtures and modules are.
+struct Changes {
+    _watches: Vec<Watch>,
+    changed: Receiver<()>,
+    /// So that waiting goes on where there is no folder that could be watched.
+    _hints: SyncSender<()>,
+}
+
+impl Changes {
+    fn watch(arguments: &Arguments) -> Result<Self, Failure> {
+        let (hints, changed) = sync_channel(1);
+        let mut places: Vec<PathBuf> = PLACES.iter().map(|place| arguments.folder.join(place)).collect();
+        places.push(arguments.folder.join("fixtures"));
+        places.extend(arguments.module.as_ref().and_then(|path| path.parent()).map(
+            |parent| match parent.as_os_str() {
+                empty if empty.is_empty() => PathBuf::from("."),
+                parent => parent.into(),
+            },
+        ));
+        let _watches = places
+            .iter()
+            .filter(|place| place.is_dir())
+            .map(|place| {
+                Watch::start(place, hints.clone()).map_err(|error| anyhow!("watching {}: {error}", place.display()))
+            })
+            .collect::<anyhow::Result<_>>()?;
+        Ok(Self { _watches, changed, _hints: hints })
+    }
+
+    /// Waits until something does, and then until nothing does for a moment.
+    fn wait(self) {
+        // never an error: this side has a sender too
+        let _ = self.changed.recv();
+        // a build writes in several steps
+        while self.changed.recv_timeout(Duration::from_millis(150)).is_ok() {}
+    }
 }

@@ -122,7 +122,7 @@ impl Pipeline {
             Sink::FeaturebaseCloud(_) => vec!["featurebase-cloud".to_owned()],
             Sink::Featurebase(_) => vec!["featurebase".to_owned()],
         };
-        Ends { input, outputs }
+        Ends { input, outputs, one_place: !matches!(self.sink, Sink::Kafka(_)) }
     }
 }
 

@@ -12,16 +12,27 @@ const LONGEST: usize = 4096;
 /// Where Rust's own library says that its source is.
 const RUST_LIBRARY: &str = "/rustc/";
 
+/// What the names of functions in a language's own library begin with, of which a panic passes many: the author's come after.
+const LIBRARIES: [&str; 7] = ["std::", "core::", "alloc::", "__rustc::", "__rust_", "rust_panic", "rust_begin_unwind"];
+
 /// Appends the frames that have names, a recursion's only once. Those of Rust's own library, which are the first ones of
 /// every panic, are left out where it is known which they are. Most modules are stripped: then there are none.
 pub(super) fn describe(backtrace: &WasmBacktrace, message: &mut String) {
     let own = |frame: &String| !frame.contains(RUST_LIBRARY);
     let mut frames: Vec<String> = backtrace.frames().iter().flat_map(named).filter(own).collect();
     frames.dedup();
-    for (index, frame) in frames.iter().take(FRAMES).enumerate() {
+    for (index, frame) in authors(&frames).iter().take(FRAMES).enumerate() {
         let separator = if index == 0 { "; in" } else { " <" };
         let _ = write!(message, "{separator} {frame}");
     }
+}
+
+/// The frames from the first on that is of no library; all where there is none such.
+fn authors(frames: &[String]) -> &[String] {
+    let library =
+        |frame: &str| LIBRARIES.iter().any(|library| frame.trim_start_matches(['<', '&']).starts_with(library));
+    let first = frames.iter().position(|frame| !library(frame)).unwrap_or(0);
+    &frames[first..]
 }
 
 /// All frames, innermost first, a line each: the function, and where in its source or module; of a recursion one, and how
@@ -89,4 +100,25 @@ fn demangled(name: &str) -> String {
     }
     let cpp = name.starts_with("_Z").then(|| cpp_demangle::Symbol::new(name).ok()).flatten();
     cpp.and_then(|name| name.demangle().ok()).unwrap_or_else(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_frame_is_the_authors() {
+        let of = |frames: &[&str]| -> Vec<String> {
+            let frames: Vec<String> = frames.iter().map(|frame| (*frame).to_owned()).collect();
+            authors(&frames).to_vec()
+        };
+        let panic =
+            ["__rustc::__rust_abort", "std::process::abort", "<std::panicking::Payload as core::fmt::Display>::fmt"];
+        assert_eq!(
+            of(&[&panic[..], &["loud::deep", "core::ops::call", "transform"]].concat()),
+            ["loud::deep", "core::ops::call", "transform"]
+        );
+        assert_eq!(of(&["standard", "std::process::abort"]), ["standard", "std::process::abort"]);
+        assert_eq!(of(&panic), panic);
+    }
 }

@@ -18,6 +18,9 @@ pub(super) struct Guest {
     time: Option<Time>,
     /// When the call in progress has had its time, on the clock of its thread.
     ends: Duration,
+    /// In a call whose records each have a time of their own: how many had been given when it was looked last, and when the
+    /// last of them was seen first, on the same clock.
+    record: Option<(usize, Duration)>,
     last_error: Option<String>,
 }
 
@@ -38,6 +41,7 @@ impl Guest {
             journal,
             time: Time::new(limits),
             ends: Duration::MAX,
+            record: None,
             last_error: None,
         }
     }
@@ -47,13 +51,27 @@ impl Guest {
         self.limiter.begin();
         self.last_error = None;
         let time = self.time?;
-        self.ends = thread_time().saturating_add(time.allowed(call));
+        let now = thread_time();
+        self.ends = now.saturating_add(time.allowed(call));
+        self.record = matches!(call, Call::Each(2..)).then_some((0, now));
         Some(ticks(time.allowed(call)))
     }
 
     /// How many ticks the call may still have when its deadline has come: some, where the machine was busy with others.
     pub(super) fn more(&self) -> Option<u64> {
         let left = self.ends.saturating_sub(thread_time());
+        (!left.is_zero()).then(|| ticks(left))
+    }
+
+    /// As [`Guest::more`], where `given` records of the call have been given: the last one's time begins when that is seen.
+    pub(super) fn more_for_each(&mut self, given: usize) -> Option<u64> {
+        let (Some(time), Some(seen)) = (self.time, &mut self.record) else { return self.more() };
+        let now = thread_time();
+        if seen.0 != given {
+            *seen = (given, now);
+        }
+        let ends = self.ends.min(seen.1.saturating_add(time.allowed(Call::Each(1))));
+        let left = ends.saturating_sub(now);
         (!left.is_zero()).then(|| ticks(left))
     }
 
@@ -82,11 +100,15 @@ impl Guest {
     pub(super) fn fault(&mut self, error: &Error, call: Call) -> Fault {
         let trap = error.downcast_ref::<Trap>().copied();
         if trap == Some(Trap::Interrupt) {
+            // of many that are given one by one, it is mostly the last that has had its time
+            let call = if self.record.is_some() && thread_time() < self.ends { Call::Each(1) } else { call };
             let allowed = self.time.map_or(Duration::ZERO, |time| time.allowed(call));
             let message = match call {
                 Call::Start => format!("starting took longer than {allowed:?}"),
-                Call::Batch(0 | 1) => format!("took longer than {allowed:?}"),
-                Call::Batch(records) => format!("a call with {records} records took longer than {allowed:?}"),
+                Call::Batch(0 | 1) | Call::Each(0 | 1) => format!("took longer than {allowed:?}"),
+                Call::Batch(records) | Call::Each(records) => {
+                    format!("a call with {records} records took longer than {allowed:?}")
+                }
             };
             return Fault {
                 backtrace: error.downcast_ref().and_then(backtrace::all),
@@ -117,7 +139,8 @@ impl Guest {
         }
         // what fails with no guest's frame on the stack is reading what it gave back
         let outside = trap.is_none() && exit.is_none() && !error.is::<WasmBacktrace>();
-        Fault { class: if outside { Class::Output } else { Class::Trap }, message, backtrace }
+        let class = if outside { Class::Output } else { Class::Trap };
+        Fault { backtrace, ..Fault::new(class, message) }
     }
 
     /// A fault for an input that does not fit into the guest.

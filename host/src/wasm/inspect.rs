@@ -10,8 +10,10 @@ use wasmparser::{KnownCustom, MemoryType, Parser, Payload};
 mod file;
 mod grants;
 mod kind;
+mod valid;
 
 pub(super) use kind::FLUVIO;
+pub use valid::validate;
 
 /// The interface that a component of the contract exports, but for the version.
 pub(super) const TRANSFORMER: &str = "edgemill:transform/transformer@";

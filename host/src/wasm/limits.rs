@@ -9,8 +9,9 @@ use wasmtime::ResourceLimiter;
 pub(super) const TICK: Duration = Duration::from_millis(5);
 
 /// How long a call with more than one record may take, whatever `limits.time` says. A call that is cut is replayed in
-/// halves, so a slow and honest batch is split, and a batch of endless loops cannot hold its worker for long.
-const SLICE: Duration = Duration::from_millis(100);
+/// halves, so a slow and honest batch is split, and a batch of endless loops cannot hold its worker for long. Guests that are
+/// given records one by one have so many of them in a call that it takes about as long.
+pub(super) const SLICE: Duration = Duration::from_millis(100);
 
 /// How long starting and configuring may take at least: once for each instance, and more than a record's work.
 const START: Duration = Duration::from_secs(1);
@@ -25,11 +26,13 @@ pub(super) struct Limiter {
     used: usize,
     last: usize,
     refused: Option<usize>,
+    /// Whether anything was ever refused.
+    starved: bool,
 }
 
 impl Limiter {
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, used: 0, last: 0, refused: None }
+        Self { limit, used: 0, last: 0, refused: None, starved: false }
     }
 
     /// The bytes in use.
@@ -40,6 +43,11 @@ impl Limiter {
     /// The limit in bytes.
     pub(super) fn limit(&self) -> usize {
         self.limit
+    }
+
+    /// Whether the guest was ever refused memory.
+    pub(super) fn starved(&self) -> bool {
+        self.starved
     }
 
     /// Forgets what was refused before a call.
@@ -57,7 +65,7 @@ impl Limiter {
     fn grow(&mut self, more: usize) -> bool {
         let wanted = self.used.saturating_add(more);
         if wanted > self.limit {
-            self.refused = Some(wanted);
+            (self.refused, self.starved) = (Some(wanted), true);
             return false;
         }
         self.used = wanted;
@@ -126,6 +134,8 @@ pub(super) enum Call {
     Start,
     /// Transforms so many records.
     Batch(usize),
+    /// Gives so many records one by one: each has as long as a record alone.
+    Each(usize),
 }
 
 impl Time {
@@ -138,8 +148,10 @@ impl Time {
     pub(super) fn allowed(self, call: Call) -> Duration {
         match call {
             Call::Start => self.one.max(START),
-            Call::Batch(0 | 1) => self.one,
+            Call::Batch(0 | 1) | Call::Each(0 | 1) => self.one,
             Call::Batch(_) => self.one.min(SLICE),
+            // far more than a slice: what ends here loses its memory
+            Call::Each(_) => self.one.saturating_mul(2).max(START),
         }
     }
 }
@@ -203,6 +215,9 @@ mod tests {
         assert_eq!(time(Duration::from_secs(1)).allowed(Call::Batch(1)), Duration::from_secs(1));
         assert_eq!(time(Duration::from_millis(20)).allowed(Call::Batch(2)), Duration::from_millis(20));
         assert_eq!(time(Duration::from_millis(20)).allowed(Call::Start), START);
+        assert_eq!(time(Duration::from_millis(20)).allowed(Call::Each(1)), Duration::from_millis(20));
+        assert_eq!(time(Duration::from_millis(20)).allowed(Call::Each(2)), START);
+        assert_eq!(time(Duration::from_secs(3)).allowed(Call::Each(2)), Duration::from_secs(6));
     }
 
     #[test]

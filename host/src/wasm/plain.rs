@@ -141,6 +141,11 @@ pub(super) trait Start: Send + Sync + 'static {
     fn is_by_partition(&self) -> bool {
         false
     }
+
+    /// See [`Module::declares`].
+    fn declares(&self) -> &[String] {
+        &[]
+    }
 }
 
 /// A compiled plain module.
@@ -184,6 +189,10 @@ impl<K: Start> Module for PlainModule<K> {
 
     fn is_by_partition(&self) -> bool {
         self.kind.is_by_partition()
+    }
+
+    fn declares(&self) -> &[String] {
+        self.kind.declares()
     }
 }
 

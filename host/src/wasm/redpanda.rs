@@ -7,9 +7,11 @@ use super::lines::START;
 use super::plain::wasi::terminated;
 use super::plain::{Blueprint, PlainModule, Start, State, check_function, check_memory};
 use crate::chain::Transform;
+use crate::config::Ends;
 use crate::modules::{LoadError, Module};
 use crate::registry::Registry;
 use instance::Instance;
+use pace::Pace;
 use settings::{Clock, Settings};
 use shelf::Shelf;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ mod desk;
 mod guest;
 mod imports;
 mod instance;
+mod pace;
 mod payload;
 mod registry;
 mod settings;
@@ -72,6 +75,7 @@ struct Redpanda {
     declared: Arc<Declared>,
     registry: Option<Arc<dyn Registry>>,
     shelf: Shelf,
+    pace: Pace,
 }
 
 /// The topics that a transform may write to.
@@ -83,11 +87,13 @@ struct Declared {
 }
 
 impl Declared {
-    /// Of topics' names, of which the first is the pipeline's output, unless `routes` has one of that name.
-    fn new(names: Vec<String>, routes: &[String]) -> Self {
+    /// Of topics' names, of which the first is the pipeline's output, unless `routes` has one of that name. Where the sink has no
+    /// topics, all are.
+    fn new(names: Vec<String>, ends: &Ends) -> Self {
+        let routes = ends.outputs.get(1..).unwrap_or_default();
         let mut declared = Self { routes: Vec::new(), route_names: Vec::new(), names };
         for (index, name) in declared.names.iter().enumerate() {
-            let default = index == 0 && !routes.contains(name);
+            let default = ends.one_place || index == 0 && !routes.contains(name);
             if !default {
                 declared.route_names.push(name.clone());
             }
@@ -124,7 +130,7 @@ pub(super) fn load(
     imports::link(&mut linker).and_then(|()| registry::link(&mut linker)).map_err(link)?;
     let mut blueprint = Blueprint::new(&linker, module, what)?;
     let names = if settings.outputs.is_empty() { vec![OUTPUT.to_owned()] } else { settings.outputs };
-    let declared = Declared::new(names, ends.outputs.get(1..).unwrap_or_default());
+    let declared = Declared::new(names, ends);
     let own = settings.environment.iter().map(|(name, value)| terminated(&format!("{name}={value}")));
     blueprint.environment.extend(own.chain(declared.environment()));
     let input = if ends.input.is_empty() { INPUT.to_owned() } else { ends.input.clone() };
@@ -137,8 +143,8 @@ pub(super) fn load(
              `[schema-registry]`"
         );
     }
-    let redpanda =
-        Redpanda { clock: settings.clock, input, declared, registry: what.registry.clone(), shelf: Shelf::default() };
+    let (registry, shelf, pace) = (what.registry.clone(), Shelf::default(), Pace::default());
+    let redpanda = Redpanda { clock: settings.clock, input, declared, registry, shelf, pace };
     PlainModule::load(blueprint, Arc::new(redpanda))
 }
 
@@ -149,5 +155,9 @@ impl Start for Arc<Redpanda> {
 
     fn is_by_partition(&self) -> bool {
         true
+    }
+
+    fn declares(&self) -> &[String] {
+        &self.declared.route_names
     }
 }

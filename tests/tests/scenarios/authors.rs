@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use edgemill_tests::wait::PATIENCE;
-use edgemill_tests::{Broker, Record, modules, program};
+use edgemill_tests::{Broker, Record, modules, program, wait_for};
 
 use super::pipeline::Pipeline;
 use super::replay::command;
@@ -97,6 +97,78 @@ fn what_works_by_luck_only_is_told_with_the_way_in_which_it_fails() -> Result<()
 }
 
 #[test]
+fn what_a_module_needs_is_told_and_whether_a_tenth_of_the_limits_would_do() -> Result<()> {
+    // it begins with 17 pages of 64 KiB
+    let each = "(i32.ne (i32.rem_u (i32.add (local.get $seen) (local.get $index)) (i32.const 3)) (i32.const 2))";
+    for (memory, tenth) in [
+        ("64 MiB", "a tenth of the limits would do\n"),
+        ("8 MiB", "a tenth of the limits would not do: a.json: it does not start: "),
+    ] {
+        let (code, text) = tested(&keeping(each)?, &["--orders", "0", "--memory", memory])?;
+        let last: Vec<&str> = text.lines().rev().take(2).collect();
+        ensure!(code == Some(0) && text.contains(tenth), "{memory}: {text}");
+        let report = last.last().copied().unwrap_or_default();
+        let memory_and_time =
+            report.contains("; the longest batch took 0.") && report.ends_with("the module 1.1 MiB of memory");
+        ensure!(memory_and_time, "{text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_differs_from_run_to_run_is_told_as_such_and_no_fixture_is_blamed() -> Result<()> {
+    // keeps the first record or not, as chance has it
+    let random = r#"(module
+        (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+        (memory (export "memory") 17)
+        (func (export "edgemill_alloc") (param i32) (result i32) (i32.const 0x100000))
+        (func (export "edgemill_configure") (param i32 i32) (result i32) (i32.const 0))
+        (func (export "edgemill_transform_1_0_0") (param $batch i32) (result i32)
+            (drop (call $random (i32.const 2048) (i32.const 16)))
+            (i32.store (i32.const 1024) (i32.const 1))
+            (i32.store (i32.const 1028) (i32.const 1536))
+            ;; a value of 16 bytes, each a letter
+            (i64.store (i32.const 2048) (i64.or (i64.const 0x4040404040404040) (i64.and (i64.const 0x0f0f0f0f0f0f0f0f) (i64.load (i32.const 2048)))))
+            (i64.store (i32.const 2056) (i64.const 0x4141414141414141))
+            (i32.store (i32.const 1600) (i32.const 16))
+            (i32.store (i32.const 1048) (i32.const 1600)) (i32.store (i32.const 1052) (i32.const 2048)) (i32.store (i32.const 1056) (i32.const 16))
+            (i32.const 1024)))"#;
+    let module = modules::wat(random)?;
+    let (code, text) = tested(&module, &[])?;
+    ensure!(
+        code == Some(1) && text.contains("FAILS a.json, a second time: the same records give something else"),
+        "{text}"
+    );
+    let (code, text) = tested(&module, &["--update"])?;
+    let warning = "warning: a.json: the same records give something else a second time; what came first is written";
+    ensure!(code == Some(0) && text.contains(warning), "{text}");
+    Ok(())
+}
+
+#[test]
+fn a_changed_module_and_a_changed_fixture_are_tested_again() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (module, fixture) = (folder.path().join("m.wasm"), folder.path().join("fixtures/a.json"));
+    fs::create_dir(folder.path().join("fixtures"))?;
+    fs::write(&module, keeping("(i32.const 1)")?)?;
+    fs::write(&fixture, r#"{"in":[{"value":"a"}],"out":[{"origin":0,"value":"a"}]}"#)?;
+    let watching = program::start(["test", "--watch", folder.path().to_str().context("a path")?], b"")?;
+    let says = |turn: usize, words: &str| {
+        wait_for("it has run again", PATIENCE, || {
+            let out = watching.out()?;
+            let last = out.split("--- changed\n").nth(turn).unwrap_or_default();
+            Ok((last.contains(words) && last.contains("a tenth of the limits")).then_some(()))
+        })
+    };
+    says(0, "1 of 1 cases pass")?;
+    fs::write(&fixture, r#"{"in":[{"value":"a"}],"out":[]}"#)?;
+    says(1, "0 of 1 cases pass")?;
+    fs::write(&module, keeping("(i32.const 0)")?)?;
+    says(2, "1 of 1 cases pass")?;
+    Ok(())
+}
+
+#[test]
 fn what_came_is_written_into_fixtures() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let fixture = folder.path().join("fixtures/a.json");
@@ -113,6 +185,19 @@ fn what_came_is_written_into_fixtures() -> Result<()> {
     let written = fs::read_to_string(&fixture)?;
     ensure!(written.contains(r#"{"key":"k","origin":0,"value":"a"}"#), "{written}");
     ensure!(test(&[])?.code == Some(0), "what was written is what comes");
+    // a destination that comes is a right one, unless the fixture says that it is none
+    let rust = modules::folder().join("../conformance/rust.wasm");
+    fs::copy(rust, &module).context("run `make guests`")?;
+    fs::write(&fixture, r#"{"in":[{"value":"!route audit"}]}"#)?;
+    ensure!(test(&["--update"])?.code == Some(0));
+    let written = fs::read_to_string(&fixture)?;
+    ensure!(written.contains(r#""topic":"audit""#) && !written.contains("unknown-route"), "{written}");
+    ensure!(test(&[])?.code == Some(0), "what was written is what comes");
+    let unknown = r#"{"in":[{"value":"!route audit"}],"rejects":[{"origin":0,"code":"unknown-route"}]}"#;
+    fs::write(&fixture, unknown)?;
+    ensure!(test(&["--update"])?.code == Some(0));
+    ensure!(fs::read_to_string(&fixture)?.contains("unknown-route") && test(&[])?.code == Some(0));
+    fs::write(&module, modules::hostile("identity")?)?;
     fs::write(&fixture, r#"{"in":[{"valve":"a"}]}"#)?;
     let ended = test(&[])?;
     ensure!(ended.code == Some(2) && ended.err.contains("a.json: record 0"), "{}", ended.err);
@@ -140,6 +225,40 @@ fn what_a_module_costs_is_measured() -> Result<()> {
     ensure!(lines.iter().all(|line| line["records_a_second"].as_f64() > Some(1000.0)), "{figures}");
     fs::write(&input, "")?;
     ensure!(measure(&input)?.err.contains("has no records"));
+    Ok(())
+}
+
+/// A module that keeps every record, and grows by a page with every so many.
+fn growing(records: usize) -> Result<Vec<u8>> {
+    let pages = |seen: &str| format!("(i32.div_u {seen} (i32.const {records}))");
+    let (before, after) = (pages("(local.get $seen)"), pages("(i32.add (local.get $seen) (local.get $count))"));
+    let grow = format!("(drop (memory.grow (i32.sub {after} {before})))");
+    keeping(&format!("(block (result i32) (if (i32.eqz (local.get $index)) (then {grow})) (i32.const 1))"))
+}
+
+#[test]
+fn memory_that_grows_is_measured_and_its_limit_told() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (module, input) = (folder.path().join("m.wasm"), folder.path().join("in"));
+    fs::write(&input, "0123456789\n".repeat(2048))?;
+    let measure = |records: usize, memory: &str| -> Result<serde_json::Value> {
+        fs::write(&module, growing(records)?)?;
+        let (module, input) = (module.to_str().unwrap_or_default(), input.to_str().unwrap_or_default());
+        let ended =
+            program::run(["bench-module", module, "--in", input, "--seconds", "1", "--json", "--memory", memory], b"")?;
+        ensure!(ended.code == Some(0), "{}", ended.err);
+        Ok(serde_json::from_slice(&ended.out)?)
+    };
+    let figures = measure(20_000, "2 GiB")?;
+    for line in figures["measured"].as_array().context("lines")? {
+        let (records, growth) = (line["records"].as_f64(), line["memory_growth_bytes_a_million"].as_f64());
+        // a page each 20,000 records, give or take one
+        let (least, most) = (records.map(|records| 65536.0 * (50.0 - 1e6 / records)), 65536.0 * (50.0 + 5.0));
+        ensure!(growth >= least && growth <= Some(most) && line["met_limits"] == false, "{figures}");
+    }
+    let figures = measure(100, "2 MiB")?;
+    let lines = figures["measured"].as_array().context("lines")?;
+    ensure!(lines.iter().all(|line| line["met_limits"] == true), "{figures}");
     Ok(())
 }
 

@@ -9,8 +9,8 @@ use edgemill_tests::{Broker, Consumed, Record, Swap, modules, program, scale, wa
 use super::pipeline::{Pipeline, status, stop};
 use super::poison::added;
 
-/// What Fluvio's tool builds for by default, and what it built for before.
-const TARGETS: [&str; 2] = ["wasm32-wasip1", "wasm32-unknown-unknown"];
+/// What Fluvio's tool builds for by default, what it built for before, and with an SDK of years ago.
+const BUILDS: [&str; 3] = ["fluvio.wasm32-wasip1", "fluvio.wasm32-unknown-unknown", "fluvio-0.8.wasm32-wasip1"];
 
 /// When the first record was made, in milliseconds.
 pub(super) const SINCE: i64 = 1_700_000_000_000;
@@ -53,9 +53,9 @@ fn promise_one_holds_for_a_smart_module_that_panics_loops_exits_hogs_and_refuses
         "one", "null", "", "panic", "two", "refuse", "loop", "three", "exit", "hog", "four", "ümlaut", "stray",
         "flood", "input",
     ];
-    for target in TARGETS {
+    for build in BUILDS {
         let pipeline = Pipeline::new("smart-map", 1)?;
-        let map = modules::foreign(&format!("fluvio.{target}/map"))?;
+        let map = modules::foreign(&format!("{build}/map"))?;
         let chain = "module = \"map.wasm\", type = \"fluvio\", limits = { time = \"100 ms\", memory = \"16 MiB\" }";
         let host = pipeline
             .host("workers = 1\nbatch = { records = 64, bytes = \"1 MiB\" }", &[chain])
@@ -81,7 +81,7 @@ fn promise_one_holds_for_a_smart_module_that_panics_loops_exits_hogs_and_refuses
             })
             .collect();
         let found: Vec<_> = rows.into_iter().map(|row| (row.key, row.value, row.headers, row.timestamp)).collect();
-        assert_eq!(found, expected, "{target}");
+        assert_eq!(found, expected, "{build}");
 
         let letters = letters(broker, &pipeline)?;
         let classes: Vec<_> =
@@ -95,10 +95,10 @@ fn promise_one_holds_for_a_smart_module_that_panics_loops_exits_hogs_and_refuses
             (12, "output", "output"),
             (13, "timeout", "timeout"),
         ];
-        assert_eq!(classes, expected, "{target}");
+        assert_eq!(classes, expected, "{build}");
         assert!(letters[&12].2.contains("end outside of the memory"), "{:?}", letters[&12]);
         assert!(letters[&5].2.starts_with("this one not"), "{:?}", letters[&5]);
-        if target == "wasm32-wasip1" {
+        if build.ends_with("wasm32-wasip1") {
             assert!(letters[&3].2.contains("asked to"), "{:?}", letters[&3]);
             assert!(letters[&8].2.starts_with("the guest ended itself with exit code 3"), "{:?}", letters[&8]);
         }
@@ -109,9 +109,9 @@ fn promise_one_holds_for_a_smart_module_that_panics_loops_exits_hogs_and_refuses
 #[test]
 fn an_aggregate_goes_on_from_where_its_partition_was_whatever_became_of_its_instance() -> Result<()> {
     let broker = Broker::shared();
-    for target in TARGETS {
+    for build in BUILDS {
         let pipeline = Pipeline::new("smart-sum", 2)?;
-        let sum = modules::foreign(&format!("fluvio.{target}/aggregate"))?;
+        let sum = modules::foreign(&format!("{build}/aggregate"))?;
         let host = pipeline.host("workers = 1", &["module = \"sum.wasm\""]).module("sum.wasm", &sum).start()?;
         for round in 0..3 {
             let values = ["1", "2", "panic", "no number", "null", "3"];
@@ -122,11 +122,7 @@ fn an_aggregate_goes_on_from_where_its_partition_was_whatever_became_of_its_inst
         stop(host)?;
         let rows = broker.consume(&pipeline.to)?;
         let sums: Vec<_> = texts(&rows);
-        assert_eq!(
-            sums,
-            ["1", "3", "", "6", "7", "9", "", "12", "13", "15", "", "18", "100", "200", "300"],
-            "{target}"
-        );
+        assert_eq!(sums, ["1", "3", "", "6", "7", "9", "", "12", "13", "15", "", "18", "100", "200", "300"], "{build}");
         assert_eq!(letters(broker, &pipeline)?.len(), 6);
     }
     Ok(())
@@ -317,6 +313,29 @@ fn inspect_says_what_a_module_is_made_for_and_the_host_refuses_another_type() ->
         );
         let json: serde_json::Value = serde_json::from_slice(&program::run(["inspect", "--json", &path], b"")?.out)?;
         assert_eq!((json["made_for"].as_str(), json["refused"].as_str()), (Some(made_for), None));
+    }
+    // modules of the contract too, at either door, and what this host's engine cannot run
+    let rust = |name: &str| Ok(std::fs::read(modules::folder().join("../conformance").join(name))?);
+    let with = |more: &str| {
+        let exports = "(func (export \"edgemill_alloc\") (param i32) (result i32) (i32.const 8))
+            (func (export \"edgemill_configure\") (param i32 i32) (result i32) (i32.const 0))
+            (func (export \"edgemill_transform_1_0_0\") (param i32) (result i32) (i32.const 0))";
+        modules::wat(&format!("(module (memory (export \"memory\") 1) {exports} {more})"))
+    };
+    let table: [(Result<Vec<u8>>, &str, &str); 5] = [
+        (rust("rust.wasm"), "core", "this host takes it"),
+        (rust("rust-component.wasm"), "component", "this host takes it"),
+        (with(""), "core", "this host takes it"),
+        (with("(type (struct (field i32)))"), "core", "this host refuses it: compile: "),
+        (with("(tag (param i32))"), "core", "this host refuses it: compile: exceptions proposal not enabled"),
+    ];
+    for (module, door, verdict) in table {
+        let path = folder.path().join("it.wasm");
+        std::fs::write(&path, module?)?;
+        let shown = String::from_utf8(program::run(["inspect", &path.to_string_lossy()], b"")?.out)?;
+        for part in [format!("door       {door}\n"), "contract   1.0.0\n".to_owned(), format!("verdict    {verdict}")] {
+            ensure!(shown.contains(&part), "no {part:?} in {shown}");
+        }
     }
     let pipeline = Pipeline::new("wrong-type", 1)?;
     let module = modules::foreign("fluvio.wasm32-wasip1/filter")?;

@@ -12,6 +12,7 @@ use super::replay::command;
 fn transform(name: &str) -> Result<Vec<u8>> {
     modules::foreign(&match name.split_once(' ') {
         Some(("go", name)) => format!("redpanda.go/{name}"),
+        Some(("1.0", name)) => format!("redpanda-1.0.wasm32-wasip1/{name}"),
         _ => format!("redpanda.wasm32-wasip1/{name}"),
     })
 }
@@ -36,7 +37,7 @@ fn of_rows(rows: Vec<Consumed>) -> Vec<Row> {
 #[test]
 fn a_transform_of_either_abi_copies_nulls_and_empties_byte_for_byte() -> Result<()> {
     let broker = Broker::shared();
-    for name in ["first", "identity", "tee"] {
+    for name in ["first", "identity", "1.0 identity", "tee"] {
         let pipeline = Pipeline::new("redpanda-copy", 1)?;
         let chain = "module = \"copy.wasm\", type = \"redpanda\"";
         let host = pipeline.host("workers = 1", &[chain]).module("copy.wasm", transform(name)?).start()?;
@@ -71,6 +72,11 @@ fn a_transform_of_either_abi_copies_nulls_and_empties_byte_for_byte() -> Result<
 #[test]
 fn promise_one_holds_for_a_redpanda_transform_and_nothing_of_a_record_that_fails_is_released() -> Result<()> {
     misbehave("work")
+}
+
+#[test]
+fn promise_one_holds_for_a_redpanda_transform_of_an_older_sdk() -> Result<()> {
+    misbehave("1.0 work")
 }
 
 #[test]
@@ -191,6 +197,13 @@ fn inspect_says_which_abi_a_transform_speaks_and_a_topic_that_is_no_route_is_ref
     let shown = inspect(modules::wat(third)?)?;
     ensure!(shown.contains("this host refuses it: ") && shown.contains("version 3 of Redpanda's ABI"), "{shown}");
 
+    // at a file's records the topics that `outputs` declares are known
+    std::fs::write(&path, transform("work")?)?;
+    let (path, config) = (path.to_string_lossy(), "{\"outputs\":[\"out\",\"aside\"]}");
+    let ended = program::run(["apply", &path, "--config", config, "--format", "records"], b"{\"value\":\"late\"}\n")?;
+    let row: serde_json::Value = serde_json::from_slice(&ended.out).with_context(|| ended.err.clone())?;
+    assert_eq!((row["topic"].as_str(), row["value"].as_str(), ended.code), (Some("aside"), Some("LATE"), Some(0)));
+
     let pipeline = Pipeline::new("redpanda-stray", 1)?;
     let chain = "module = \"it.wasm\", config = { outputs = [\"here\", \"there\"] }";
     let mut host = pipeline.host("workers = 1", &[chain]).module("it.wasm", transform("work")?).spawn()?;
@@ -201,18 +214,20 @@ fn inspect_says_which_abi_a_transform_speaks_and_a_topic_that_is_no_route_is_ref
 }
 
 #[test]
-fn rows_of_a_redpanda_transform_go_to_featurebase() -> Result<()> {
+fn rows_of_a_redpanda_transform_go_to_featurebase_whatever_topics_it_names() -> Result<()> {
+    // each record is written to both of its topics, and a row twice is that row
+    let module = "tee.wasm\"\nconfig = { outputs = [\"rows\", \"late\"] }\ntype = \"redpanda";
     let cloud = Featurebase::start(Faults::default())?;
     let pipeline = ByHttp::new("redpanda-cloud", 1)?;
     let sink = "type = \"featurebase-cloud\"\nendpoint = \"@endpoint@\"\nlogin_url = \"@login@\"\n\
                 username = \"${FB_USER}\"\npassword = \"${FB_PASSWORD}\"\nbatch = { age = \"100 ms\" }";
     let mut host = pipeline
-        .host(1, &["copy.wasm"], sink)
+        .host(1, &[module], sink)
         .set("endpoint", cloud.endpoint())
         .set("login", cloud.login_url())
         .env("FB_USER", USERNAME)
         .env("FB_PASSWORD", PASSWORD)
-        .module("copy.wasm", transform("identity")?)
+        .module("tee.wasm", transform("tee")?)
         .start()?;
     let row = |n: usize| serde_json::json!({ "id": n.to_string(), "n": n });
     let values = (0..1000).map(|n| if n == 500 { "no row".to_owned() } else { row(n).to_string() });

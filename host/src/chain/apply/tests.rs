@@ -89,6 +89,48 @@ pub(crate) fn batch(values: &[Vec<u8>]) -> Batch<'_> {
     }
 }
 
+/// Traps on `t`, and always names the last record: it has gathered them all before.
+struct Gatherer;
+
+impl Transform for Gatherer {
+    fn transform(&mut self, batch: &Batch<'_>, outputs: &mut Outputs) -> Result<(), Fault> {
+        match batch.values.iter().any(|value| deed(value) == b't') {
+            true => Err(Fault { at: Some(batch.len() - 1), ..Fault::new(Class::Trap, "trapped") }),
+            false => Fake.transform(batch, outputs),
+        }
+    }
+
+    fn memory(&self) -> usize {
+        0
+    }
+}
+
+impl Module for Gatherer {
+    fn name(&self) -> &str {
+        "gatherer.wasm"
+    }
+
+    fn hash(&self) -> &str {
+        "01"
+    }
+
+    fn instantiate(&self) -> Result<Box<dyn Transform>, LoadError> {
+        Ok(Box::new(Gatherer))
+    }
+}
+
+#[test]
+fn a_fault_that_names_the_wrong_record_costs_little() {
+    let stage = PlanStage { module: Arc::new(Gatherer), policy: Policy::all(Action::DeadLetter) };
+    let plan = Plan { number: 1, stages: vec![stage], sink: Policy::all(Action::Stop) };
+    let mut chain = Chain::new(Arc::new(plan), Arc::new(Routes::new("out", &[])));
+    let mut values = vec![b"x".to_vec(); 1024];
+    values[3] = b"t".to_vec();
+    let (rows, failures) = run(&mut chain, &values);
+    assert_eq!((rows.len(), failures), (1023, vec![(3, Class::Trap)]));
+    assert!(chain.restarts() <= 14, "{}", chain.restarts());
+}
+
 type Row = (u32, i64, Option<Vec<u8>>, Option<Vec<u8>>, Route);
 
 /// What a chain of any length must give, record by record.

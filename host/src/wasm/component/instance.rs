@@ -100,6 +100,10 @@ impl Transform for Instance {
     fn memory(&self) -> usize {
         self.store.data().guest.limiter.used()
     }
+
+    fn starved(&self) -> bool {
+        self.store.data().guest.limiter.starved()
+    }
 }
 
 /// Begins a call: from here on its time runs.

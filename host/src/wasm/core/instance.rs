@@ -144,6 +144,10 @@ impl Transform for Instance {
     fn memory(&self) -> usize {
         self.store.data().guest.limiter.used()
     }
+
+    fn starved(&self) -> bool {
+        self.store.data().guest.limiter.starved()
+    }
 }
 
 type Exports = (TypedFunc<u32, u32>, TypedFunc<u32, u32>, TypedFunc<(u32, u32), u32>);

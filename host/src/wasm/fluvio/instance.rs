@@ -346,6 +346,10 @@ impl Transform for Instance {
     fn memory(&self) -> usize {
         self.live.store.data().guest.limiter.used()
     }
+
+    fn starved(&self) -> bool {
+        self.live.store.data().guest.limiter.starved()
+    }
 }
 
 /// Finds an instance's functions once.

@@ -37,7 +37,11 @@ impl Guest {
     pub(super) fn start(blueprint: &Arc<Blueprint>, redpanda: &Redpanda, topic: &str) -> Result<Self, Fault> {
         let counter = Counter::default();
         let mut store = blueprint.store();
-        store.epoch_deadline_callback(|store| Ok(extension(store.data().guest.more().map(|ticks| ticks.min(LOOK)))));
+        store.epoch_deadline_callback(|mut store| {
+            let state = store.data_mut();
+            let given = state.desk.as_ref().and_then(|desk| desk.work.as_ref()).map_or(0, |work| work.given);
+            Ok(extension(state.guest.more_for_each(given).map(|ticks| ticks.min(LOOK))))
+        });
         let state = store.data_mut();
         state.desk = Some(Box::new(Desk::new(counter.clone(), redpanda.declared.clone(), redpanda.registry.clone())));
         state.wasi.environment.push(terminated(&format!("REDPANDA_INPUT_TOPIC={topic}")));
@@ -82,13 +86,16 @@ async fn live(mut store: Store<State>, blueprint: Arc<Blueprint>) -> Fault {
     begin(&mut store, Call::Start);
     store.set_epoch_deadline(LOOK);
     let ended = run(&mut store, &blueprint).await;
-    let (call, trouble) = match store.data_mut().desk.as_mut() {
-        Some(desk) => (desk.call, desk.registry.trouble.take()),
-        None => (Call::Start, None),
+    let (call, at, trouble) = match store.data_mut().desk.as_mut() {
+        Some(desk) => {
+            let at = desk.work.as_ref().and_then(|work| work.given.checked_sub(1));
+            (desk.call, at, desk.registry.trouble.take())
+        }
+        None => (Call::Start, None, None),
     };
     match ended {
         Err(error) => {
-            let mut fault = fault(&mut store, &error, call);
+            let mut fault = Fault { at, ..fault(&mut store, &error, call) };
             // the SDKs say only that it came to nothing
             if let Some(trouble) = trouble.filter(|_| fault.class == Class::Trap) {
                 fault.message = format!("{}; before that the schema registry did not help: {trouble}", fault.message);
@@ -97,7 +104,7 @@ async fn live(mut store: Store<State>, blueprint: Arc<Blueprint>) -> Fault {
         }
         Ok(()) => {
             let message = "its main function came to an end, where a transform asks for records for ever";
-            Fault::new(Class::Trap, message)
+            Fault { at, ..Fault::new(Class::Trap, message) }
         }
     }
 }

@@ -9,12 +9,14 @@ use crate::batch::Batch;
 use crate::chain::{Fault, Transform};
 use crate::modules::LoadError;
 use crate::outputs::{Keep, Outputs};
+use crate::policy::Class;
 use crate::wasm::guest::breach;
 use crate::wasm::lifted::{self, Budget};
 use crate::wasm::limits::Call;
 use crate::wasm::plain::Blueprint;
 use std::mem;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A transform in one worker's chain.
 pub(super) struct Instance {
@@ -56,11 +58,17 @@ impl Instance {
         let mut records = mem::take(&mut self.records);
         records.fill(batch);
         outputs.keep = Keep { timestamps: true, ..Keep::default() };
-        let call = Call::Batch(batch.len());
+        let call = Call::Each(batch.len());
         let budget = Budget::new(limit, batch.len());
         let work = Work { call, records, given: 0, outputs: mem::take(outputs), budget };
+        let began = Instant::now();
         // a guest that ended leaves nothing of what it wrote
-        let work = kept.guest.transform(work)?;
+        let work = kept.guest.transform(work);
+        if work.as_ref().is_err_and(|fault| fault.class == Class::Timeout) {
+            self.redpanda.pace.cut();
+        }
+        let work = work?;
+        self.redpanda.pace.took(batch.len(), began.elapsed());
         (*outputs, self.records) = (work.outputs, work.records);
         lifted::check(outputs, batch, limit).map_err(breach)?;
         self.redpanda.shelf.put(kept, batch.place(batch.len() - 1));
@@ -78,6 +86,11 @@ impl Transform for Instance {
             outputs.clear();
         }
         result
+    }
+
+    // Promise: bounds
+    fn most(&self) -> usize {
+        self.redpanda.pace.most()
     }
 
     fn memory(&self) -> usize {

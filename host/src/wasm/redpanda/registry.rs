@@ -122,7 +122,7 @@ fn ask<T>(
     question: impl FnOnce(&dyn Registry) -> Result<T, RegistryError>,
 ) -> wasmtime::Result<Result<T, i32>> {
     let desk = imports::desk(guest.data_mut())?;
-    let late = if matches!(desk.call, Call::Batch(2..)) { LATE_OF_MANY } else { LATE_ALONE };
+    let late = if matches!(desk.call, Call::Each(2..)) { LATE_OF_MANY } else { LATE_ALONE };
     let asked = &mut desk.registry;
     let Some(registry) = asked.registry.clone() else {
         asked.trouble = Some("none is configured: add `[schema-registry]`".to_owned());

@@ -81,8 +81,8 @@ fn outputs(list: &[Value], ends: &Ends) -> Result<Vec<String>, String> {
         if outputs[..index].contains(output) {
             return Err(format!("outputs: {output:?} is there twice"));
         }
-        // the first is another name for where records go anyway
-        if index > 0 && ends.in_pipeline() && !ends.outputs.contains(output) {
+        // the first is another name for where records go anyway, and where there are no topics all are
+        if index > 0 && ends.in_pipeline() && !ends.one_place && !ends.outputs.contains(output) {
             return Err(format!(
                 "outputs: {output} is none of the sink's `routes`: add it there; only the first needs none"
             ));
@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn what_is_no_setting_is_told() {
-        let ends = Ends { input: "in".to_owned(), outputs: vec!["out".to_owned(), "late".to_owned()] };
+        let ends =
+            Ends { input: "in".to_owned(), outputs: vec!["out".to_owned(), "late".to_owned()], one_place: false };
         let read = |config: Value| {
             Settings::read(&config, &ends).map_err(|message| message.split(": write").next().unwrap().to_owned())
         };
@@ -136,5 +137,7 @@ mod tests {
         }
         let free = json!({ "outputs": ["out", "other"] });
         assert!(Settings::read(&free, &Ends::default()).is_ok(), "without a pipeline there are no routes");
+        let table = Ends { outputs: vec!["featurebase".to_owned()], one_place: true, ..ends.clone() };
+        assert!(Settings::read(&free, &table).is_ok(), "where the sink has no topics there are none either");
     }
 }

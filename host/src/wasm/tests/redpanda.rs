@@ -1,6 +1,10 @@
 //! Redpanda's transforms at the edges of their ABI. Real ones are in `tests/tests/scenarios/redpanda.rs`.
 
 use super::*;
+use crate::chain::apply::Chain;
+use crate::chain::{Plan, PlanStage};
+use crate::policy::{Action, Policy};
+use crate::route::Routes;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 
@@ -107,10 +111,9 @@ fn a_transform_that_ends_is_a_fault_and_nothing_that_it_wrote_is_left() {
         let two = [Some(b"c" as &[u8]), Some(value)];
         let two = if value == b"b" { [two[1], two[0]] } else { two };
         let fault = guest.transform(&values(&two), &mut outputs).unwrap_err();
-        let message = if value == b"l" { "a call with 2 records took longer than 100ms" } else { message };
         assert_eq!(fault.class, class, "{}", fault.message);
         assert!(fault.message.starts_with(message), "{}", fault.message);
-        assert_eq!(outputs, Outputs::default());
+        assert_eq!((outputs, fault.at), (Outputs::default(), Some(usize::from(value != b"b"))));
         // another one goes on with the same partition
         let mut guest = module.instantiate().unwrap();
         assert_eq!(made(&apply(&mut *guest, &values(&[Some(b"a")])).unwrap()), [(0, &b"1"[..], 0)]);
@@ -126,6 +129,40 @@ fn a_loop_is_cut_although_the_time_for_starting_was_longer() {
     assert_eq!((class, &*message), (Class::Timeout, "took longer than 100ms"));
     let took = clock() - began;
     assert!(took < Duration::from_millis(400), "{took:?}");
+}
+
+/// A chain of the one transform.
+fn chain() -> Chain {
+    let stages = vec![PlanStage { module: module(Value::Null, LIMITS), policy: Policy::all(Action::DeadLetter) }];
+    let plan = Plan { number: 1, stages, sink: Policy::all(Action::Stop) };
+    Chain::new(Arc::new(plan), Arc::new(Routes::new("out", &[])))
+}
+
+#[test]
+fn records_that_are_slow_each_do_not_cost_a_transform_what_it_keeps() {
+    let mut chain = chain();
+    let slow = vec![Some(b"z" as &[u8]); 400];
+    let batch = values(&slow);
+    let mut calls = 0;
+    let applied = chain.apply(&batch, &mut || (calls += 1) == ()).unwrap();
+    let seen: Vec<_> =
+        applied.rows.values.iter().map(|value| i64::from_le_bytes(value.unwrap().try_into().unwrap())).collect();
+    assert_eq!((seen, applied.failures.len()), ((1..=400).collect(), 0));
+    assert_eq!(chain.restarts(), 0);
+    assert!(calls > 3, "others have their turn meanwhile: {calls}");
+}
+
+#[test]
+fn the_record_in_hand_is_tried_alone_at_once() {
+    for bad in [b"t" as &[u8], b"x", b"l"] {
+        let mut chain = chain();
+        let mut orders = vec![Some(b"c" as &[u8]); 300];
+        (orders[0], orders[170]) = (Some(bad), Some(bad));
+        let batch = values(&orders);
+        let applied = chain.apply(&batch, &mut || true).unwrap();
+        assert_eq!(applied.failures.iter().map(|failure| failure.origin).collect::<Vec<_>>(), [0, 170]);
+        assert_eq!((applied.rows.len(), chain.restarts()), (298, 4), "with others, and alone");
+    }
 }
 
 #[test]

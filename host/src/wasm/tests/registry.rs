@@ -81,7 +81,7 @@ fn guest_of(registry: Option<Slow>) -> Box<dyn Transform> {
         config: Value::Null,
         limits: LIMITS,
         policy: Policy::all(Action::Skip),
-        ends: Ends { input: "flights".to_owned(), outputs: vec!["out".to_owned()] },
+        ends: Ends { input: "flights".to_owned(), outputs: vec!["out".to_owned()], one_place: false },
     };
     let guest = engine.load_stage(&stage, &wat::parse_str(GUEST).unwrap()).unwrap().instantiate().unwrap();
     // its clock must run until the last call
