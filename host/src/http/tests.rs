@@ -4,7 +4,7 @@
 use super::endpoint::{Answer, Endpoint, Row};
 use super::json::Checker;
 use super::request::Gathering;
-use super::{Cloud, Plain};
+use super::{Cloud, Plain, Wanted};
 use crate::config::{Address, FeaturebaseCloud, HttpBatch, HttpClient, HttpFormat, HttpSink, RefusedRows, Secret};
 use crate::record::{Lane, Span};
 use bytes::Bytes;
@@ -174,12 +174,12 @@ fn sound(answer: &Answer, said: Option<&Said>) -> Result<(), TestCaseError> {
 fn send(runtime: &Runtime, server: &Server, bytes: Vec<u8>) -> [Answer; 3] {
     server.say(bytes);
     let url = format!("http://{}/rows", server.address);
-    let text = || Bytes::from_static(b"[1,2,3]");
+    let (text, wanted) = (|| Bytes::from_static(b"[1,2,3]"), Wanted::default());
     runtime.block_on(async {
         [
-            plain(&url, HttpFormat::Array, None).send(text(), 3).await,
-            plain(&url, HttpFormat::Array, Some(refused_rows())).send(text(), 3).await,
-            cloud(&server.address).send(text(), 3).await,
+            plain(&url, HttpFormat::Array, None).send(text(), 3, &wanted).await,
+            plain(&url, HttpFormat::Array, Some(refused_rows())).send(text(), 3, &wanted).await,
+            cloud(&server.address).send(text(), 3, &wanted).await,
         ]
     })
 }
