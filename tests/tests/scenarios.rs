@@ -9,6 +9,7 @@ mod scenarios {
     mod cloud;
     mod cluster;
     mod connect;
+    mod connect_table;
     mod corked;
     mod drop;
     mod examples;
