@@ -31,6 +31,7 @@ mod scenarios {
     mod late;
     mod load;
     mod million;
+    mod moves;
     mod new;
     mod once;
     mod parallel;
