@@ -20,6 +20,7 @@ mod sql;
 #[cfg(test)]
 mod tests;
 mod token;
+mod wanted;
 
 pub use cloud::Cloud;
 pub use endpoint::{Answer, Endpoint, Frame, Row};
@@ -28,3 +29,4 @@ pub use plain::Plain;
 pub use registry::SchemaRegistry;
 pub use sink::HttpSink;
 pub use sql::Sql;
+pub use wanted::Wanted;

@@ -11,18 +11,19 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use faults::Way;
-use sql::Tables;
+use state::{Hang, State};
 
 pub use faults::Faults;
 
 mod faults;
 mod sql;
+mod state;
 mod tokens;
 mod values;
 
@@ -41,26 +42,6 @@ pub struct Kept {
     pub row: Value,
     /// How often it was taken.
     pub times: u32,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    faults: Faults,
-    random: Option<fastrand::Rng>,
-    tokens: Vec<(String, Instant)>,
-    logins: u32,
-    rows: BTreeMap<String, Kept>,
-    /// By partition, the numbers in the order in which they were first taken.
-    order: BTreeMap<i64, Vec<i64>>,
-    /// Requests by method and path.
-    requests: BTreeMap<String, u32>,
-    /// Requests by what was answered.
-    answers: BTreeMap<String, u32>,
-    largest: usize,
-    tables: Tables,
-    /// What is answered to who asks for late errors, and how often somebody did.
-    later: (u16, String),
-    asked_later: u32,
 }
 
 /// The stand-in. It ends with its owner.
@@ -170,6 +151,27 @@ impl Featurebase {
         self.len() == 0
     }
 
+    /// Ends all tokens that it gave: who shows one is answered 401.
+    pub fn expire_tokens(&self) {
+        self.state().tokens.clear();
+    }
+
+    /// Makes the next login, and no other one, wait until it is let go.
+    pub fn hang_login(&self) {
+        self.state().hang = Hang::Next;
+    }
+
+    /// Whether that login has come, and waits.
+    #[must_use]
+    pub fn login_hangs(&self) -> bool {
+        self.state().hang == Hang::Now
+    }
+
+    /// Answers the login that waits.
+    pub fn let_login_go(&self) {
+        self.state().hang = Hang::No;
+    }
+
     /// How often somebody logged in.
     #[must_use]
     pub fn logins(&self) -> u32 {
@@ -186,6 +188,13 @@ impl Featurebase {
     #[must_use]
     pub fn requests(&self) -> BTreeMap<String, u32> {
         self.state().requests.clone()
+    }
+
+    /// Requests by method and path, the kind that their body says that it is, and its compression where it has one:
+    /// `POST /plain application/json gzip`.
+    #[must_use]
+    pub fn bodies(&self) -> BTreeMap<String, u32> {
+        self.state().bodies.clone()
     }
 
     /// Requests by what became of them.
@@ -214,6 +223,7 @@ impl Featurebase {
 impl Drop for Featurebase {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
+        self.let_login_go();
         // wakes the listener
         drop(TcpStream::connect(&self.address));
     }
@@ -223,27 +233,51 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-struct Request {
+struct Head {
     line: String,
     headers: BTreeMap<String, String>,
-    body: Vec<u8>,
+}
+
+impl Head {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    /// Whether it is a scenario's own look at what is there.
+    fn is_look(&self) -> bool {
+        self.headers.contains_key(LOOK)
+    }
+
+    /// Method and path.
+    fn words(&self) -> (&str, &str) {
+        let mut words = self.line.split(' ');
+        (words.next().unwrap_or_default(), words.next().unwrap_or_default())
+    }
 }
 
 /// Serves one request. False: the connection is over.
 fn serve_one(mut stream: &TcpStream, state: &Mutex<State>) -> Result<bool> {
-    let Some(request) = read(stream)? else { return Ok(false) };
-    let Some((status, headers, body)) = answer(&request, state) else { return Ok(false) };
+    // byte by byte: what is behind the head stays unread
+    let mut reader = BufReader::with_capacity(1, stream);
+    let Some(head) = read_head(&mut reader)? else { return Ok(false) };
+    let way = lock(state).way(&head);
+    if way == Some(Way::Reset) {
+        // a connection that ends with something unread is reset
+        stream.peek(&mut [0])?;
+        return Ok(false);
+    }
+    let body = read_body(&mut reader, &head)?;
+    let Some((status, headers, body)) = answer(&head, &body, way, state) else { return Ok(false) };
     // at once: the rest of an answer in pieces waits for the first one's acknowledgement
     let told = format!(
         "HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{headers}\r\n{body}",
         body.len()
     );
     stream.write_all(told.as_bytes())?;
-    Ok(!request.line.trim_end().ends_with("HTTP/1.0"))
+    Ok(!head.line.trim_end().ends_with("HTTP/1.0"))
 }
 
-fn read(stream: &TcpStream) -> Result<Option<Request>> {
-    let mut reader = BufReader::new(stream);
+fn read_head(reader: &mut impl BufRead) -> Result<Option<Head>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);
@@ -255,35 +289,44 @@ fn read(stream: &TcpStream) -> Result<Option<Request>> {
         let Some((name, value)) = header.split_once(':') else { break };
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
-    let length = headers.get("content-length").map_or(Ok(0), |length| length.parse())?;
+    Ok(Some(Head { line, headers }))
+}
+
+fn read_body(reader: &mut impl Read, head: &Head) -> Result<Vec<u8>> {
+    let length = head.header("content-length").map_or(Ok(0), str::parse)?;
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    if headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip") {
+    if head.header("content-encoding") == Some("gzip") {
         let mut plain = Vec::new();
         flate2::read::GzDecoder::new(&*body).read_to_end(&mut plain).context("a body that is no gzip")?;
         body = plain;
     }
-    Ok(Some(Request { line, headers, body }))
+    Ok(body)
 }
 
 type Told = (u16, &'static str, String);
 
 /// None: the connection ends without an answer.
-fn answer(request: &Request, state: &Mutex<State>) -> Option<Told> {
-    let mut state = lock(state);
-    let mut words = request.line.split(' ');
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    *state.requests.entry(format!("{method} {path}")).or_default() += 1;
+fn answer(head: &Head, body: &[u8], way: Option<Way>, all: &Mutex<State>) -> Option<Told> {
+    let mut state = lock(all);
+    state.note(head);
+    let (_, path) = head.words();
     if path == "/login" {
-        return Some(state.login(&request.body));
+        if state.hang == Hang::Next {
+            state.hang = Hang::Now;
+            while state.hang == Hang::Now {
+                drop(state);
+                crate::wait::pause(Duration::from_millis(20));
+                state = lock(all);
+            }
+        }
+        return Some(state.login(body));
     }
     if path == "/v2/sinks/flights/errors" {
         state.asked_later += 1;
         let (status, body) = state.later.clone();
-        return Some(if state.knows(request) { (status, "", body) } else { (401, "", String::new()) });
+        return Some(if state.knows(head) { (status, "", body) } else { (401, "", String::new()) });
     }
-    // a scenario that looks at the tables must see them
-    let way = if request.headers.contains_key(LOOK) { None } else { state.way(path) };
     let told = match way {
         Some(Way::NotStored) => {
             let error = "importing batch: doing Translation: connection refused";
@@ -297,7 +340,7 @@ fn answer(request: &Request, state: &Mutex<State>) -> Option<Told> {
         Some(Way::TooFast) => Some((400, "", json!({ "code": "ResourceThroughputExceeded" }).to_string())),
         Some(Way::TooMany) => Some((429, "Retry-After: 0\r\n", String::new())),
         Some(Way::Broken) => Some((503, "", "no".to_owned())),
-        Some(Way::Gone) => None,
+        Some(Way::Gone | Way::Reset) => None,
         Some(Way::Stalled) => {
             let stall = state.faults.stall;
             *state.answers.entry("stalled".to_owned()).or_default() += 1;
@@ -306,114 +349,12 @@ fn answer(request: &Request, state: &Mutex<State>) -> Option<Told> {
             return None;
         }
         Some(Way::TakenAndGone) | None => {
-            let told = state.take(request, path);
+            let told = state.take(head, body);
             (way.is_none()).then_some(told)
         }
     };
-    let what = match (&told, way) {
-        (Some((status, ..)), way) if !matches!(way, Some(Way::NotStored | Way::Strange)) => status.to_string(),
-        (_, way) => way.map_or_else(String::new, |way| format!("{way:?}")),
-    };
-    if !request.headers.contains_key(LOOK) {
-        *state.answers.entry(what).or_default() += 1;
+    if !head.is_look() {
+        state.answered(told.as_ref(), way);
     }
     told
-}
-
-impl State {
-    fn way(&mut self, path: &str) -> Option<Way> {
-        self.faults.way(path, self.random.as_mut()?)
-    }
-
-    fn login(&mut self, body: &[u8]) -> Told {
-        let told: Value = serde_json::from_slice(body).unwrap_or_default();
-        if told != json!({ "USERNAME": USERNAME, "PASSWORD": PASSWORD }) {
-            return (400, "", "Incorrect username or password.".to_owned());
-        }
-        self.logins += 1;
-        let token = format!("token-{}", self.logins);
-        let lasts = if self.faults.token.is_zero() { Duration::from_secs(3600) } else { self.faults.token };
-        self.tokens.push((token.clone(), Instant::now() + lasts));
-        (200, "", json!({ "AuthenticationResult": { "IdToken": token, "ExpiresIn": lasts.as_secs_f64() } }).to_string())
-    }
-
-    /// Whether a request shows a token that has not ended.
-    fn knows(&self, request: &Request) -> bool {
-        let shown = request.headers.get("authorization").map_or("", String::as_str);
-        let known = |(token, until): &(String, Instant)| {
-            shown.strip_prefix("Bearer ") == Some(token) && Instant::now() < *until
-        };
-        self.tokens.iter().any(known)
-    }
-
-    fn take(&mut self, request: &Request, path: &str) -> Told {
-        match path {
-            "/v2/sinks/flights" => {
-                if !self.knows(request) {
-                    return (401, "", json!({ "message": "Unauthorized" }).to_string());
-                }
-                self.take_cloud(&request.body)
-            }
-            "/plain" => self.take_plain(&request.body),
-            "/sql" => {
-                let (told, rows) = self.tables.execute(&request.body, &self.faults);
-                self.largest = self.largest.max(rows);
-                (200, "", told)
-            }
-            _ => (404, "", json!({ "message": "no such sink" }).to_string()),
-        }
-    }
-
-    fn take_cloud(&mut self, body: &[u8]) -> Told {
-        let told: Value = serde_json::from_slice(body).unwrap_or_default();
-        let Some(records) = told["records"].as_array() else {
-            return (400, "", json!({ "message": "no records" }).to_string());
-        };
-        let rows: Vec<&Value> = records.iter().map(|record| &record["value"]).collect();
-        if rows.iter().any(|row| row.get("spoil").is_some() || self.faults.spoils(&id(row))) {
-            return (400, "", json!({ "message": "a record misses a field" }).to_string());
-        }
-        let refused = self.keep(&rows);
-        let record = |(place, _)| match refused.contains(&place) {
-            true => json!({ "status": 400, "error_code": "BadValue", "error_message": "it says refuse" }),
-            false => json!({ "status": 200 }),
-        };
-        let records: Vec<Value> = rows.iter().enumerate().map(record).collect();
-        let (bad, good) = (refused.len(), rows.len() - refused.len());
-        (200, "", json!({ "success_count": good, "error_count": bad, "records": records }).to_string())
-    }
-
-    fn take_plain(&mut self, body: &[u8]) -> Told {
-        let rows: Vec<Value> = match serde_json::from_slice(body) {
-            Ok(Value::Array(rows)) => rows,
-            _ => serde_json::Deserializer::from_slice(body).into_iter().map_while(Result::ok).collect(),
-        };
-        let refused = self.keep(&rows.iter().collect::<Vec<_>>());
-        let error = |place: &usize| json!({ "row": place, "why": "it says refuse" });
-        (200, "", json!({ "errors": refused.iter().map(error).collect::<Vec<_>>() }).to_string())
-    }
-
-    /// Keeps rows, and gives the places of those that it does not.
-    fn keep(&mut self, rows: &[&Value]) -> Vec<usize> {
-        self.largest = self.largest.max(rows.len());
-        let mut refused = Vec::new();
-        for (place, row) in rows.iter().enumerate() {
-            let id = id(row);
-            if row.get("refuse").is_some() || self.faults.refuses(&id) {
-                refused.push(place);
-                continue;
-            }
-            let kept = self.rows.entry(id).or_insert_with(|| Kept { row: (*row).clone(), times: 0 });
-            kept.times += 1;
-            if let (1, Some(partition), Some(n)) = (kept.times, row["partition"].as_i64(), row["n"].as_i64()) {
-                self.order.entry(partition).or_default().push(n);
-            }
-        }
-        refused
-    }
-}
-
-/// What a row is kept by.
-fn id(row: &Value) -> String {
-    row["_id"].as_str().or(row["id"].as_str()).map_or_else(|| row.to_string(), str::to_owned)
 }

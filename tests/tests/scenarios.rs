@@ -9,6 +9,7 @@ mod scenarios {
     mod cloud;
     mod cluster;
     mod connect;
+    mod connect_table;
     mod corked;
     mod drop;
     mod examples;
@@ -31,6 +32,7 @@ mod scenarios {
     mod load;
     mod million;
     mod mixed;
+    mod moves;
     mod new;
     mod once;
     mod parallel;

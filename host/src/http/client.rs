@@ -2,6 +2,7 @@
 
 use super::endpoint::Answer;
 use super::secrets::Secrets;
+use super::wanted::Wanted;
 use crate::config::{Address, HttpClient as Config, Secret};
 use bytes::Bytes;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -89,12 +90,16 @@ pub(super) fn body(request: RequestBuilder, body: Bytes, gzip: bool) -> RequestB
     request.header(CONTENT_ENCODING, "gzip").body(written.expect("writing to memory cannot fail"))
 }
 
-/// Sends a request and reads the answer.
+/// Sends a request, where it is wanted still, and reads the answer.
 ///
 /// # Errors
 /// There was none, or not all of it came: the request may have worked, or not.
-pub(super) async fn exchange(request: RequestBuilder, secrets: &Arc<Secrets>) -> Result<Response, Answer> {
-    exchange_within(request, secrets, ANSWER).await
+pub(super) async fn exchange(
+    request: RequestBuilder,
+    secrets: &Arc<Secrets>,
+    wanted: &Wanted,
+) -> Result<Response, Answer> {
+    exchange_within(request, secrets, ANSWER, wanted).await
 }
 
 /// The same, with an answer of so many bytes at the most.
@@ -105,11 +110,16 @@ pub(super) async fn exchange_within(
     request: RequestBuilder,
     secrets: &Arc<Secrets>,
     most: usize,
+    wanted: &Wanted,
 ) -> Result<Response, Answer> {
+    wanted.check()?;
     let again = |error: reqwest::Error| failure::failed(error, secrets);
     let once_more = request.try_clone();
     let mut response = match (request.send().await, once_more) {
-        (Err(error), Some(once_more)) if nothing_was_sent(&error) => once_more.send().await,
+        (Err(error), Some(once_more)) if nothing_was_sent(&error) => {
+            wanted.check()?;
+            once_more.send().await
+        }
         (sent, _) => sent,
     }
     .map_err(again)?;

@@ -5,6 +5,7 @@ use super::endpoint::{Answer, Endpoint, Frame, PART, Row};
 use super::json::{Checker, Kind};
 use super::secrets::Secrets;
 use super::token::Session;
+use super::wanted::Wanted;
 use crate::config::{Address, FeaturebaseCloud, LateErrors};
 use crate::finding::Finding;
 use bytes::Bytes;
@@ -46,19 +47,26 @@ impl Cloud {
     }
 
     /// Sends a request with a token; where that is refused, once more with a new one.
-    async fn exchange(&self, most: usize, make: impl Fn() -> RequestBuilder) -> Result<Response, Answer> {
+    // Promise: order
+    async fn exchange(
+        &self,
+        most: usize,
+        wanted: &Wanted,
+        make: impl Fn() -> RequestBuilder,
+    ) -> Result<Response, Answer> {
         let token = self.session.token(None).await?;
-        let response = exchange_within(make().bearer_auth(&token.text), &self.secrets, most).await?;
+        let response = exchange_within(make().bearer_auth(&token.text), &self.secrets, most, wanted).await?;
         if response.status.as_u16() != 401 {
             return Ok(response);
         }
+        wanted.check()?;
         let token = self.session.token(Some(&token.text)).await?;
-        exchange_within(make().bearer_auth(&token.text), &self.secrets, most).await
+        exchange_within(make().bearer_auth(&token.text), &self.secrets, most, wanted).await
     }
 
-    async fn post(&self, text: Bytes) -> Result<Response, Answer> {
+    async fn post(&self, text: Bytes, wanted: &Wanted) -> Result<Response, Answer> {
         let request = || self.client.post(self.endpoint.whole()).header("content-type", "application/json");
-        self.exchange(ANSWER, || body(request(), text.clone(), self.gzip)).await
+        self.exchange(ANSWER, wanted, || body(request(), text.clone(), self.gzip)).await
     }
 
     /// Logs in, so that who may not is told before the first row.
@@ -80,7 +88,7 @@ impl Cloud {
     /// There is no answer, or nobody is to ask: for a person.
     pub(super) async fn late_errors(&self) -> Result<Response, String> {
         let Some(late) = &self.late else { return Err("`late_errors` is not set".to_owned()) };
-        self.exchange(LATE, || self.client.get(late.url.whole())).await.map_err(Answer::reason)
+        self.exchange(LATE, &Wanted::default(), || self.client.get(late.url.whole())).await.map_err(Answer::reason)
     }
 
     /// The login, and whether more can be asked with it.
@@ -99,7 +107,7 @@ impl Cloud {
     async fn probe_endpoint(&self) -> Finding {
         let about = "endpoint";
         let empty = Bytes::from([&self.frame.open[..], &self.frame.close].concat());
-        let response = match self.post(empty).await {
+        let response = match self.post(empty, &Wanted::default()).await {
             Ok(response) => response,
             Err(answer) => return Finding::bad(PART, about, answer.reason()),
         };
@@ -160,8 +168,8 @@ impl Endpoint for Cloud {
         Ok(())
     }
 
-    async fn send(&self, body: Bytes, rows: usize) -> Answer {
-        match self.post(body).await {
+    async fn send(&self, body: Bytes, rows: usize, wanted: &Wanted) -> Answer {
+        match self.post(body, wanted).await {
             Ok(response) => self.judge(&response, rows),
             Err(answer) => answer,
         }

@@ -1,6 +1,7 @@
 //! What a type of sink knows of its destination.
 
 use super::json::Checker;
+use super::wanted::Wanted;
 use crate::batch::Bytes;
 use crate::finding::Finding;
 use bytes::Bytes as Body;
@@ -80,8 +81,9 @@ pub trait Endpoint: Send + Sync + 'static {
     /// No row can be made of it: why, for a person. What was appended is taken back.
     fn encode(&self, row: Row<'_>, checker: &mut Checker, text: &mut Vec<u8>) -> Result<(), String>;
 
-    /// Sends one body of so many rows, once, and says what the answer means.
-    fn send(&self, body: Body, rows: usize) -> impl Future<Output = Answer> + Send;
+    /// Sends one body of so many rows, once, and says what the answer means. Where that takes several exchanges, it looks in front of
+    /// each whether the rows are wanted still.
+    fn send(&self, body: Body, rows: usize, wanted: &Wanted) -> impl Future<Output = Answer> + Send;
 
     /// Tries all that can be tried without a row, in order, and stops where the rest would tell nothing more. No request takes longer
     /// than the client's timeout.

@@ -4,6 +4,7 @@ use super::client::{Response, body, client, exchange, headers};
 use super::endpoint::{Answer, Endpoint, Frame, PART, Row};
 use super::json::{Checker, Kind, push_line};
 use super::secrets::Secrets;
+use super::wanted::Wanted;
 use crate::config::{Address, HttpFormat, HttpSink as Config, RefusedRows};
 use crate::finding::Finding;
 use bytes::Bytes;
@@ -93,9 +94,9 @@ impl Endpoint for Plain {
         Ok(())
     }
 
-    async fn send(&self, text: Bytes, rows: usize) -> Answer {
+    async fn send(&self, text: Bytes, rows: usize, wanted: &Wanted) -> Answer {
         let request = self.client.request(self.method.clone(), self.url.whole()).headers(self.headers.clone());
-        match exchange(body(request, text, self.gzip), &self.secrets).await {
+        match exchange(body(request, text, self.gzip), &self.secrets, wanted).await {
             Ok(response) => self.judge(&response, rows),
             Err(answer) => answer,
         }
@@ -106,7 +107,7 @@ impl Endpoint for Plain {
     async fn probe(&self) -> Vec<Finding> {
         let request = self.client.request(Method::OPTIONS, self.url.whole()).headers(self.headers.clone());
         let (about, url) = ("server", &self.url);
-        let finding = match exchange(request, &self.secrets).await {
+        let finding = match exchange(request, &self.secrets, &Wanted::default()).await {
             Err(answer) => Finding::bad(PART, about, answer.reason()),
             Ok(response) if matches!(response.status.as_u16(), 502..=504) => {
                 Finding::bad(PART, about, format!("{url}: {}; is the service behind it up?", response.shown()))

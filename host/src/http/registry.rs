@@ -5,6 +5,7 @@
 use super::client::{Response, client, exchange_within, headers};
 use super::endpoint::Answer;
 use super::secrets::Secrets;
+use super::wanted::Wanted;
 use crate::config::{Address, SchemaRegistry as Config, Secret};
 use crate::finding::Finding;
 use crate::metrics;
@@ -274,10 +275,12 @@ async fn attempt(
     answer: SyncSender<Result<Response, Answer>>,
 ) {
     let (began, again) = (Instant::now(), request.try_clone());
-    let first = exchange_within(request, &secrets, LARGEST).await;
+    let first = exchange_within(request, &secrets, LARGEST, &Wanted::default()).await;
     let left = timeout.saturating_sub(began.elapsed());
     let came = match (first, again) {
-        (Err(_), Some(again)) if left > timeout / 2 => exchange_within(again.timeout(left), &secrets, LARGEST).await,
+        (Err(_), Some(again)) if left > timeout / 2 => {
+            exchange_within(again.timeout(left), &secrets, LARGEST, &Wanted::default()).await
+        }
         (first, _) => first,
     };
     // whoever asked has waited long enough otherwise

@@ -3,12 +3,13 @@
 //!
 //! A lane has one request on its way at a time, so its rows arrive in order; requests of different lanes go side by side,
 //! `window` of them. Each try is a task of the runtime; all that is decided is decided here, on the worker's thread, so
-//! that rows of a lane that is gone are left out of every further try.
+//! that rows of a lane that is gone are left out of every further try, and a try that has some of it sends nothing more.
 
 use super::endpoint::{Answer, Endpoint, Row};
 use super::json::Checker;
 use super::request::{Place, Request};
 use super::spread::Spread;
+use super::wanted::Want;
 use crate::backoff::Backoff;
 use crate::batch::Batch;
 use crate::config::HttpBatch;
@@ -51,6 +52,8 @@ pub struct HttpSink<E> {
     gone: Vec<Lane>,
     /// How many requests may be on their way now: fewer when the destination says that it is too much.
     width: usize,
+    /// The last try before the destination said so: what becomes of it, and of those before it, says nothing of how many it bears.
+    slowed: u64,
     taken: usize,
     backoff: Backoff,
     quiet_until: Option<Instant>,
@@ -69,6 +72,8 @@ struct Flying {
     number: u64,
     since: Instant,
     request: Request,
+    /// None where a lane of its rows is gone: what was not sent yet is not.
+    want: Option<Want>,
 }
 
 /// Tells of a try's answer, whatever becomes of its task.
@@ -117,6 +122,7 @@ impl<E: Endpoint> HttpSink<E> {
             weight: 0,
             gone: Vec::new(),
             width: batch.window,
+            slowed: 0,
             taken: 0,
             backoff: Backoff::new(BACKOFF.0, BACKOFF.1, seed),
             quiet_until: None,
@@ -172,20 +178,22 @@ impl<E: Endpoint> HttpSink<E> {
         self.number += 1;
         let (body, rows, endpoint) = (request.body.clone(), request.places.len(), self.endpoint.clone());
         let reply = Reply { number: self.number, answer: None, to: self.reply.clone(), wake: self.wake.clone() };
-        self.runtime.spawn(async move { reply.tell(endpoint.send(body, rows).await) });
-        self.flying.push(Flying { number: self.number, since: Instant::now(), request });
+        let want = Want::default();
+        let wanted = want.wanted();
+        self.runtime.spawn(async move { reply.tell(endpoint.send(body, rows, &wanted).await) });
+        self.flying.push(Flying { number: self.number, since: Instant::now(), request, want: Some(want) });
     }
 
-    /// Takes an answer in.
-    fn meet(&mut self, request: Request, answer: Answer) {
+    /// Takes in the answer of a try, by its number.
+    fn meet(&mut self, number: u64, request: Request, answer: Answer) {
         match answer {
             Answer::Taken => {
-                self.calm();
+                self.calm(number);
                 self.deliver(&request.places);
                 self.gathering.reuse(request);
             }
             Answer::Refused(mut rows) => {
-                self.calm();
+                self.calm(number);
                 rows.retain(|(row, _)| (*row as usize) < request.places.len());
                 rows.sort_by_key(|(row, _)| *row);
                 rows.dedup_by_key(|(row, _)| *row);
@@ -199,7 +207,7 @@ impl<E: Endpoint> HttpSink<E> {
                 self.deliver(&request.places[from..]);
             }
             Answer::RefusedWhole(message) => {
-                self.calm();
+                self.calm(number);
                 match request.without(&self.gone, self.endpoint.frame()) {
                     Some(request) if request.places.len() == 1 => self.refuse(request.places[0], message),
                     Some(request) => {
@@ -213,7 +221,7 @@ impl<E: Endpoint> HttpSink<E> {
             Answer::Again { message, after, slower } => {
                 self.metrics.retries.increment(1);
                 if slower {
-                    (self.width, self.taken) = ((self.width / 2).max(1), 0);
+                    (self.width, self.taken, self.slowed) = ((self.width / 2).max(1), 0, self.number);
                 }
                 let wait = self.backoff.next_wait().max(after.unwrap_or_default());
                 let now = Instant::now();
@@ -233,8 +241,11 @@ impl<E: Endpoint> HttpSink<E> {
         }
     }
 
-    /// The destination works: nothing is waited for, and in time more requests go at a time again.
-    fn calm(&mut self) {
+    /// The destination works, by the answer of this try: nothing is waited for, and in time more requests go at a time again.
+    fn calm(&mut self, number: u64) {
+        if number <= self.slowed {
+            return;
+        }
         self.backoff.reset();
         self.taken += 1;
         if self.taken > self.width && self.width < self.batch.window {
@@ -307,10 +318,10 @@ impl<E: Endpoint> Sink for HttpSink<E> {
     fn poll(&mut self, settled: &mut Vec<Settled>) -> Result<(), SinkError> {
         while let Ok((number, answer)) = self.answers.try_recv() {
             if let Some(at) = self.flying.iter().position(|flying| flying.number == number) {
-                let Flying { since, request, .. } = self.flying.swap_remove(at);
+                let Flying { number, since, request, .. } = self.flying.swap_remove(at);
                 self.metrics.requests.increment(1);
                 self.metrics.seconds.record(since.elapsed());
-                self.meet(request, answer);
+                self.meet(number, request, answer);
                 self.weigh();
             }
         }
@@ -334,7 +345,11 @@ impl<E: Endpoint> Sink for HttpSink<E> {
         self.close();
         let frame = self.endpoint.frame();
         self.waiting = self.waiting.drain(..).filter_map(|request| request.without(lanes, frame)).collect();
-        if self.flying.iter().any(|flying| flying.request.has(lanes)) {
+        let mut some = false;
+        for flying in self.flying.iter_mut().filter(|flying| flying.request.has(lanes)) {
+            (flying.want, some) = (None, true);
+        }
+        if some {
             self.gone.extend_from_slice(lanes);
         }
         self.weigh();

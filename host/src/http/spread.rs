@@ -133,4 +133,14 @@ mod tests {
         let (mut spread, _) = spread(4, &[(0, "a"), (0, "a"), (0, "a"), (1, "b"), (1, "b")]);
         assert_eq!(bodies(&spread.close(&frame())), [&b"[a, a, a]"[..], b"[b, b]"]);
     }
+
+    #[test]
+    fn a_request_of_enough_bytes_is_full() {
+        let row = "x".repeat(40);
+        let (mut spread, full) = spread(1000, &[(0, &row), (0, &row), (0, &row), (0, &row), (1, &row), (2, &row)]);
+        assert_eq!(full.iter().map(|request| request.places.len()).collect::<Vec<_>>(), [3]);
+        // one row and two more of another lane's would be too many for one
+        let apart = spread.close(&frame());
+        assert_eq!(apart.iter().map(|request| request.places.len()).collect::<Vec<_>>(), [2, 1]);
+    }
 }

@@ -14,6 +14,7 @@ use super::client::{client, exchange, headers};
 use super::endpoint::{Answer, Endpoint, Frame, PART, Row};
 use super::json::Checker;
 use super::secrets::Secrets;
+use super::wanted::Wanted;
 use crate::config::{Address, Featurebase as Config};
 use crate::finding::Finding;
 use answer::Server;
@@ -92,33 +93,35 @@ impl Sql {
 
     async fn look(&self, statement: String) -> Result<Vec<u8>, Answer> {
         let request = self.client.post(self.url.whole()).headers(self.headers.clone()).timeout(self.look);
-        let response = exchange(request.body(statement), &self.secrets).await?;
+        let response = exchange(request.body(statement), &self.secrets, &Wanted::default()).await?;
         answer::body(response, &self.url)
     }
 
-    async fn execute(&self, statement: Bytes) -> Result<(), Answer> {
+    async fn execute(&self, statement: Bytes, wanted: &Wanted) -> Result<(), Answer> {
         let request = self.client.post(self.url.whole()).headers(self.headers.clone()).body(statement);
-        let told = answer::body(exchange(request, &self.secrets).await?, &self.url)?;
+        let told = answer::body(exchange(request, &self.secrets, wanted).await?, &self.url)?;
         answer::outcome(&told, self.server()).map_err(|answer| match answer {
             Answer::Fatal(message) => Answer::Fatal(format!("{message}; correct the table, or the configuration")),
             other => other,
         })
     }
 
-    async fn try_send(&self, body: Bytes) -> Result<(), Answer> {
+    // Promise: order
+    async fn try_send(&self, body: Bytes, wanted: &Wanted) -> Result<(), Answer> {
         self.connect().await?;
         let lines = body.len() - self.frame.close.len();
         let Some(steps) = self.rows.steps(&body[self.frame.open.len()..lines]) else {
-            return self.execute(body).await;
+            return self.execute(body, wanted).await;
         };
         // each may be done twice where a later one fails: in this order, that ends the same
         for step in steps {
             for ids in step.deletes.chunks(DELETED) {
-                self.execute(self.table.delete(ids).into()).await?;
+                self.execute(self.table.delete(ids).into(), wanted).await?;
             }
             if !step.rows.is_empty() {
                 let lines = step.rows.join(&self.frame.between[..]);
-                self.execute([&self.frame.open[..], &lines, &self.frame.close].concat().into()).await?;
+                let rows = [&self.frame.open[..], &lines, &self.frame.close].concat();
+                self.execute(rows.into(), wanted).await?;
             }
         }
         Ok(())
@@ -142,8 +145,8 @@ impl Endpoint for Sql {
         self.rows.push(row, self.ranges.get().map_or(&[], Vec::as_slice), text)
     }
 
-    async fn send(&self, body: Bytes, _: usize) -> Answer {
-        self.try_send(body).await.err().unwrap_or(Answer::Taken)
+    async fn send(&self, body: Bytes, _: usize, wanted: &Wanted) -> Answer {
+        self.try_send(body, wanted).await.err().unwrap_or(Answer::Taken)
     }
 
     async fn probe(&self) -> Vec<Finding> {

@@ -4,7 +4,7 @@
 use super::endpoint::{Answer, Endpoint, Row};
 use super::json::Checker;
 use super::request::Gathering;
-use super::{Cloud, Plain};
+use super::{Cloud, Plain, Wanted};
 use crate::config::{Address, FeaturebaseCloud, HttpBatch, HttpClient, HttpFormat, HttpSink, RefusedRows, Secret};
 use crate::record::{Lane, Span};
 use bytes::Bytes;
@@ -19,7 +19,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
+mod exchanges;
 mod repeats;
+mod service;
 
 const BATCH: HttpBatch =
     HttpBatch { records: 500, bytes: 1 << 20, age: Duration::from_secs(1), window: 1, in_flight: 1 << 20 };
@@ -134,7 +136,7 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn said() -> impl Strategy<Value = Said> {
-    let status = prop_oneof![Just(200u16), Just(400), Just(401), Just(429), 200u16..600];
+    let status = prop_oneof![Just(200u16), Just(400), Just(401), Just(418), Just(429), 200u16..600];
     let missing = prop_oneof![4 => Just(0usize), 1 => 1usize..5];
     (status, body(), missing, "[ -~]{0,12}|[0-9]{1,20}").prop_map(|(status, body, missing, retry_after)| Said {
         status,
@@ -174,12 +176,12 @@ fn sound(answer: &Answer, said: Option<&Said>) -> Result<(), TestCaseError> {
 fn send(runtime: &Runtime, server: &Server, bytes: Vec<u8>) -> [Answer; 3] {
     server.say(bytes);
     let url = format!("http://{}/rows", server.address);
-    let text = || Bytes::from_static(b"[1,2,3]");
+    let (text, wanted) = (|| Bytes::from_static(b"[1,2,3]"), Wanted::default());
     runtime.block_on(async {
         [
-            plain(&url, HttpFormat::Array, None).send(text(), 3).await,
-            plain(&url, HttpFormat::Array, Some(refused_rows())).send(text(), 3).await,
-            cloud(&server.address).send(text(), 3).await,
+            plain(&url, HttpFormat::Array, None).send(text(), 3, &wanted).await,
+            plain(&url, HttpFormat::Array, Some(refused_rows())).send(text(), 3, &wanted).await,
+            cloud(&server.address).send(text(), 3, &wanted).await,
         ]
     })
 }
@@ -191,6 +193,9 @@ fn rows_are_durable_only_after_a_whole_answer_that_says_so() {
         let [plain, told, cloud] = send(&runtime, &server, said.bytes());
         for answer in [&plain, &told, &cloud] {
             sound(answer, Some(&said))?;
+        }
+        if said.status == 418 {
+            prop_assert!(matches!((&plain, &told), (Answer::Again { .. }, Answer::Again { .. })), "it is to be tried again");
         }
         let text = String::from_utf8_lossy(&said.body);
         if text.contains("\"row\":") {

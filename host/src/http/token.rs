@@ -4,6 +4,7 @@
 use super::client::{Response, exchange};
 use super::endpoint::Answer;
 use super::secrets::Secrets;
+use super::wanted::Wanted;
 use crate::config::{Address, FeaturebaseCloud as Config};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -66,7 +67,7 @@ impl Session {
         }
         let body = json!({ "USERNAME": self.username, "PASSWORD": self.password });
         let request = self.client.post(self.url.whole()).header("content-type", "application/json");
-        let token = self.read(&exchange(request.body(body.to_string()), &self.secrets).await?)?;
+        let token = self.read(&exchange(request.body(body.to_string()), &self.secrets, &Wanted::default()).await?)?;
         self.secrets.learn(&token.text);
         Ok(present.insert(token).clone())
     }

@@ -50,11 +50,20 @@ impl Faults {
 }
 
 /// The ways.
-const WAYS: [Way; 7] =
-    [Way::Unauthorized, Way::TooFast, Way::TooMany, Way::Broken, Way::Gone, Way::TakenAndGone, Way::Stalled];
+const WAYS: [Way; 8] = [
+    Way::Unauthorized,
+    Way::TooFast,
+    Way::TooMany,
+    Way::Broken,
+    Way::Gone,
+    Way::TakenAndGone,
+    Way::Stalled,
+    Way::Reset,
+];
 
 /// Those of a server's `/sql`.
-const SQL_WAYS: [Way; 6] = [Way::Broken, Way::Gone, Way::TakenAndGone, Way::Stalled, Way::NotStored, Way::Strange];
+const SQL_WAYS: [Way; 7] =
+    [Way::Broken, Way::Gone, Way::TakenAndGone, Way::Stalled, Way::NotStored, Way::Strange, Way::Reset];
 
 /// What goes wrong with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +77,8 @@ pub(super) enum Way {
     /// And after.
     TakenAndGone,
     Stalled,
+    /// The connection is reset, and the body was not read.
+    Reset,
     /// Status 200, and an error whose reason is no row.
     NotStored,
     /// The same, in words that nobody has seen.

@@ -95,7 +95,7 @@ fn promise_commit_every_row_is_in_the_cloud_once_by_its_id_while_it_fails_in_eve
 -> Result<()> {
     let (pipeline, count) = (ByHttp::new("cloud", PARTITIONS)?, scale(100_000, 1_000_000));
     let (stall, token) = (Duration::from_millis(2500), Duration::from_secs(3));
-    let faults = Faults { seed: 6, one_in: 20, stall, token, ..Faults::default() };
+    let faults = Faults { seed: 6, one_in: 10, stall, token, ..Faults::default() };
     let cloud = Featurebase::start(faults)?;
     Broker::shared().produce(&pipeline.from, (0..count).map(record))?;
     let begun = Instant::now();
@@ -121,7 +121,10 @@ fn promise_commit_every_row_is_in_the_cloud_once_by_its_id_while_it_fails_in_eve
     println!("{again} rows and {repeated} dead letters came again; answers {:?}", cloud.answers());
     ensure!(cloud.largest() <= 500 && cloud.largest() > 100, "the largest request had {} rows", cloud.largest());
     ensure!(cloud.logins() > 1, "the token was never renewed");
-    let ways = ["401", "400", "429", "503", "Gone", "TakenAndGone", "stalled"];
+    let bodies: Vec<_> = cloud.bodies().into_keys().collect();
+    let [login, rows] = ["POST /login application/json", "POST /v2/sinks/flights application/json gzip"];
+    ensure!(bodies == [login, rows], "{bodies:?}");
+    let ways = ["401", "400", "429", "503", "Gone", "TakenAndGone", "stalled", "Reset"];
     ensure!(
         ways.iter().all(|way| cloud.answers().contains_key(*way)),
         "not every way was tried: {:?}",
@@ -145,7 +148,31 @@ fn rows_go_to_a_plain_service_in_lines_and_those_that_it_refuses_are_dead_letter
     ensure!(service.len() == good && service.rows().values().all(|kept| kept.times == 1), "{} rows", service.len());
     ensure!(pipeline.dead_letters()?.len() == sent.len() - good);
     ensure!(service.largest() == 100, "the largest request had {} rows", service.largest());
+    let bodies: Vec<_> = service.bodies().into_keys().collect();
+    ensure!(bodies == ["POST /plain application/x-ndjson"], "{bodies:?}");
     service.in_order()
+}
+
+#[test]
+fn a_token_that_is_revoked_is_renewed_once_for_all_workers_and_their_requests() -> Result<()> {
+    let (pipeline, count) = (ByHttp::new("revoked", PARTITIONS)?, 20_000);
+    let cloud = Featurebase::start(Faults::default())?;
+    let good: Vec<usize> = (0..count).filter(|n| fate(*n) == Fate::Row).collect();
+    let (before, after) = good.split_at(good.len() / 2);
+    let batch = "batch = { records = 20, age = \"200 ms\" }\nwindow = 4";
+    let mut host = pipeline.to_cloud(2, &cloud, batch).start()?;
+    Broker::shared().produce(&pipeline.from, before.iter().map(|n| record(*n)))?;
+    pipeline.wait_for_end()?;
+    ensure!(cloud.logins() == 1 && !cloud.answers().contains_key("401"), "{} logins", cloud.logins());
+    cloud.expire_tokens();
+    Broker::shared().produce(&pipeline.from, after.iter().map(|n| record(*n)))?;
+    pipeline.wait_for_end()?;
+    ensure!(host.stop()?.success(), "{}", host.log());
+    let (logins, answers) = (cloud.logins(), cloud.answers());
+    println!("{logins} logins, answers {answers:?}");
+    ensure!(logins == 2 && answers["401"] >= 1, "{logins} logins, answers {answers:?}");
+    ensure!(cloud.len() == good.len() && cloud.rows().values().all(|kept| kept.times == 1), "{} rows", cloud.len());
+    cloud.in_order()
 }
 
 #[test]

@@ -13,13 +13,13 @@ use edgemill_tests::tls::{Authority, Tls};
 use edgemill_tests::wait::{PATIENCE, wait_for};
 
 /// A configuration that is put together, pipeline by pipeline, with the secrets beside it.
-struct Check {
+pub(super) struct Check {
     folder: tempfile::TempDir,
     config: String,
 }
 
 impl Check {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("edgemill-check-").tempdir()?;
         Ok(Self { folder, config: "modules = \".\"\n[admin]\nlisten = \"off\"\n".to_owned() })
     }
@@ -29,7 +29,7 @@ impl Check {
     }
 
     /// Adds a pipeline: what its source is besides its group, and its sink, and where dead letters go.
-    fn pipeline(&mut self, name: &str, source: &str, sink: &str, letters: &str) {
+    pub(super) fn pipeline(&mut self, name: &str, source: &str, sink: &str, letters: &str) {
         self.config.push_str(&format!(
             "[pipelines.{name}]\n{}[pipelines.{name}.source]\ngroup = \"group-{name}\"\n{source}\n\
              [pipelines.{name}.sink]\n{sink}\n[pipelines.{name}.dead-letter]\ntopic = \"{letters}\"\n",
@@ -38,7 +38,7 @@ impl Check {
     }
 
     /// Runs it. No secret is shown.
-    fn run(&self, secrets: &[&str]) -> Result<Ended> {
+    pub(super) fn run(&self, secrets: &[&str]) -> Result<Ended> {
         self.file("edgemill.toml", &self.config)?;
         let path = self.folder.path().join("edgemill.toml");
         let path = path.to_str().context("a path in UTF-8")?;
@@ -51,12 +51,12 @@ impl Check {
     }
 }
 
-fn text(ended: &Ended) -> String {
+pub(super) fn text(ended: &Ended) -> String {
     String::from_utf8_lossy(&ended.out).into_owned()
 }
 
 /// The lines of a pipeline, after those that describe the configuration.
-fn lines(out: &str, pipeline: &str) -> Vec<String> {
+pub(super) fn lines(out: &str, pipeline: &str) -> Vec<String> {
     let connections = out.split_once("\nconnections ").map_or("", |(_, connections)| connections);
     let mut parts = connections.split("pipeline         ");
     let part = parts.find(|part| part.lines().next() == Some(pipeline)).unwrap_or_default();
@@ -70,7 +70,7 @@ fn sasl(brokers: &str, user: &str, file: &str, topic: &str) -> String {
     )
 }
 
-fn plain(brokers: &str, topic: &str) -> String {
+pub(super) fn plain(brokers: &str, topic: &str) -> String {
     format!("brokers = \"{brokers}\"\ntopics = [\"{topic}\"]")
 }
 

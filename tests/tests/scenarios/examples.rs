@@ -162,6 +162,7 @@ fn example_flights_brings_every_generated_flight_to_the_cloud_flat() -> Result<(
             ensure!(kept.row == wanted && kept.times == 1, "flight {i}, {} times: {}", kept.times, kept.row);
         }
         ensure!(rows.len() as u64 == count && cloud.largest() <= 500, "{} rows", rows.len());
+        ensure!(cloud.logins() == 1, "{} logins", cloud.logins());
         assert_eq!(broker.ends(&format!("{topic}.dead-letter"))?, [0]);
     }
     Ok(())

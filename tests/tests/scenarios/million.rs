@@ -177,7 +177,7 @@ fn promise_commit_every_flight_of_the_example_is_in_the_cloud_once_while_it_fail
         (Fate::Spoils, "refused", "misses a field"),
     ];
     flow.check(&words, cloud.len(), |id| cloud.row(id).map(|kept| kept.row))?;
-    all_came(&cloud, &["401", "400", "429", "503", "Gone", "TakenAndGone", "stalled"])?;
+    all_came(&cloud, &["401", "400", "429", "503", "Gone", "TakenAndGone", "stalled", "Reset"])?;
     ensure!(cloud.largest() == 500 && cloud.logins() > 1, "{} rows, {} logins", cloud.largest(), cloud.logins());
     Ok(())
 }
@@ -200,5 +200,5 @@ fn promise_commit_every_flight_of_the_example_is_in_the_table_once_while_the_ser
     };
     let words = [(Fate::NoFlight, "reject", "expected an object"), (Fate::Refused, "refused", "out of range")];
     flow.check(&words, rows.len(), find)?;
-    all_came(server, &["503", "Gone", "TakenAndGone", "stalled", "NotStored"])
+    all_came(server, &["503", "Gone", "TakenAndGone", "stalled", "NotStored", "Reset"])
 }

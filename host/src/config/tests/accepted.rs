@@ -101,6 +101,34 @@ fn a_file_of_ten_lines_has_defaults_for_the_rest() {
 }
 
 #[test]
+fn a_sink_of_the_cloud_has_defaults_for_all_but_where_and_who() {
+    let config = good(
+        r#"
+        [pipelines.flights.source]
+        brokers = "localhost:9092"
+        topics = ["a"]
+        group = "edgemill-a"
+        [pipelines.flights.dead-letter]
+        topic = "d"
+        [pipelines.flights.sink]
+        type = "featurebase-cloud"
+        endpoint = "https://data.featurebase.com/v2/sinks/x"
+        username = "ann"
+        password = "${PASSWORD}"
+        "#,
+    );
+    let Sink::FeaturebaseCloud(cloud) = &config.pipelines[0].sink else { panic!("the cloud") };
+    assert_eq!(cloud.login_url.whole(), "https://id.featurebase.com");
+    let batch = HttpBatch { records: 500, bytes: 1 << 20, age: Duration::from_secs(1), window: 4, in_flight: 16 << 20 };
+    assert_eq!((cloud.batch, cloud.late_errors.as_ref()), (batch, None));
+    let client = &cloud.client;
+    assert_eq!(
+        (client.timeout, client.gzip, &client.ca, &client.identity),
+        (Duration::from_secs(30), false, &None, &None)
+    );
+}
+
+#[test]
 fn a_longer_chain_has_smaller_batches_unless_they_are_given() {
     let bytes = |modules: usize, given: &str| {
         let mut text = format!(

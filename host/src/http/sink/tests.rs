@@ -3,11 +3,15 @@
 use super::*;
 use crate::batch::Column;
 use crate::http::endpoint::Frame;
+use crate::http::wanted::Wanted;
 use bytes::Bytes as Body;
 use proptest::prelude::*;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
+
+mod gone;
+mod width;
 
 /// A destination that takes lines `slot number`, refuses some for good, and fails at random.
 struct Fake {
@@ -26,7 +30,26 @@ struct State {
     doubled: BTreeSet<u32>,
     flying: Vec<u32>,
     most: usize,
+    /// How many requests are on their way, and how many were at once.
+    now: usize,
+    at_once: usize,
+    /// What becomes of the next requests, whatever they have; the others meet chance.
+    next: VecDeque<Way>,
 }
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Its rows are taken, and the answer is late.
+    Late,
+    Again,
+    RefusedWhole,
+    /// It waits, for a login as it were, before its rows are sent.
+    LogsIn,
+}
+
+/// How long those ways take.
+const LONG: Duration = Duration::from_millis(40);
 
 fn refused(number: u32) -> bool {
     number % 13 == 5
@@ -40,6 +63,10 @@ fn no_row(number: u32) -> bool {
     number % 31 == 3
 }
 
+fn again(slower: bool) -> Answer {
+    Answer::Again { message: "not now".to_owned(), after: None, slower }
+}
+
 impl Fake {
     fn new(seed: u64, fails: u32) -> Arc<Self> {
         let frame = Frame { open: b"<".to_vec(), between: b"\n".to_vec(), close: b">".to_vec() };
@@ -51,7 +78,6 @@ impl Fake {
         let mut state = self.state.lock().unwrap();
         let fails = state.fails;
         let way = if fails > 0 && state.random.u32(..fails) == 0 { state.random.u32(1..4) } else { 0 };
-        let again = |slower| Answer::Again { message: "not now".to_owned(), after: None, slower };
         if way == 1 || way == 2 {
             return again(way == 1);
         }
@@ -87,7 +113,7 @@ impl Endpoint for Fake {
         if no_row(number) { Err("no row".to_owned()) } else { Ok(()) }
     }
 
-    async fn send(&self, body: Body, count: usize) -> Answer {
+    async fn send(&self, body: Body, count: usize, wanted: &Wanted) -> Answer {
         let text = std::str::from_utf8(&body).unwrap().strip_prefix('<').unwrap().strip_suffix('>').unwrap();
         let row = |line: &str| {
             let (slot, number) = line.split_once(' ').unwrap();
@@ -96,16 +122,28 @@ impl Endpoint for Fake {
         let rows: Vec<(u32, u32)> = text.lines().map(row).collect();
         assert_eq!(rows.len(), count);
         let slots: BTreeSet<u32> = rows.iter().map(|(slot, _)| *slot).collect();
-        {
+        let way = {
             let mut state = self.state.lock().unwrap();
+            state.now += 1;
+            state.at_once = state.at_once.max(state.now);
             let doubled: Vec<_> = slots.iter().filter(|slot| state.flying.contains(slot)).copied().collect();
             state.doubled.extend(doubled);
             state.flying.extend(&slots);
             state.most = state.most.max(rows.len());
-        }
-        tokio::time::sleep(Duration::from_micros(300)).await;
-        let answer = self.answer(&rows);
-        self.state.lock().unwrap().flying.retain(|slot| !slots.contains(slot));
+            state.next.pop_front()
+        };
+        let takes = if way.is_some() { LONG } else { Duration::from_micros(300) };
+        let late = if way == Some(Way::Late) { Some(self.answer(&rows)) } else { None };
+        tokio::time::sleep(takes).await;
+        let answer = match way {
+            Some(Way::Again) => again(false),
+            Some(Way::RefusedWhole) => Answer::RefusedWhole("one spoils it".to_owned()),
+            Some(Way::LogsIn) => wanted.check().err().unwrap_or_else(|| self.answer(&rows)),
+            Some(Way::Late) | None => late.unwrap_or_else(|| self.answer(&rows)),
+        };
+        let mut state = self.state.lock().unwrap();
+        state.flying.retain(|slot| !slots.contains(slot));
+        state.now -= 1;
         answer
     }
 
@@ -234,7 +272,7 @@ proptest! {
         sink.close();
         let mut answers = answers.into_iter();
         while let Some(request) = sink.waiting.pop_front() {
-            sink.meet(request, answers.next().unwrap_or(Answer::Taken));
+            sink.meet(1, request, answers.next().unwrap_or(Answer::Taken));
         }
         let (mut delivered, mut refused) = (0, BTreeSet::new());
         for settled in sink.settled.drain(..) {
@@ -259,47 +297,4 @@ fn rows_wait_for_others_until_they_are_old_or_somebody_waits_for_them() {
     assert!(sink.send(Pace::Idle).unwrap() > Duration::from_secs(500) && sink.flying.is_empty());
     let settled = drain(&mut sink, Pace::Waiting);
     assert_eq!(settled, [Settled::Delivered(Span { lane: lane(0), number: 0 }, 3)]);
-}
-
-#[test]
-fn nothing_of_a_lane_goes_once_it_is_gone() {
-    let (fake, runtime) = (Fake::new(1, 0), runtime());
-    let mut sink = sink(&fake, &runtime, 10);
-    let span = |slot, number| Span { lane: lane(slot), number };
-    submit(&mut sink, span(0, 0), 100..120);
-    submit(&mut sink, span(1, 0), 0..3);
-    // one request of lane 0 is on its way, the others wait
-    sink.release(&[lane(0)]);
-    let again = Lane { slot: 0, epoch: 2 };
-    submit(&mut sink, Span { lane: again, number: 0 }, 100..102);
-    let settled = drain(&mut sink, Pace::Waiting);
-    let of = |lane: Lane| {
-        settled.iter().filter(|settled| matches!(settled, Settled::Delivered(span, _) if span.lane == lane)).count()
-    };
-    assert!(of(lane(1)) > 0 && of(again) > 0, "{settled:?}");
-    let state = fake.state.lock().unwrap();
-    let late = state.taken[&0].iter().filter(|number| **number >= 110).count();
-    assert_eq!(late, 0, "rows that waited went although their lane is gone");
-    assert!(state.doubled.is_empty());
-}
-
-#[test]
-fn what_is_too_much_goes_more_slowly_for_a_while() {
-    let (fake, runtime) = (Fake::new(1, 0), runtime());
-    let mut sink = sink(&fake, &runtime, 2);
-    let request = |sink: &mut HttpSink<Fake>| {
-        sink.close();
-        sink.waiting.pop_front().unwrap()
-    };
-    submit(&mut sink, Span { lane: lane(0), number: 0 }, 0..1);
-    let one = request(&mut sink);
-    let slower = Answer::Again { message: String::new(), after: Some(Duration::from_secs(7)), slower: true };
-    sink.meet(one, slower);
-    assert_eq!((sink.width, sink.waiting.len()), (1, 1));
-    let until = sink.quiet_until.unwrap() - Instant::now();
-    assert!(until > Duration::from_secs(6), "{until:?}");
-    for _ in 0..20 {
-        sink.calm();
-    }
-    assert_eq!(sink.width, 3);
 }

@@ -6,7 +6,7 @@ use crate::config::{
     SqlColumn, Tombstones,
 };
 use crate::http::endpoint::Endpoint;
-use crate::http::{Cloud, Plain, Sql};
+use crate::http::{Cloud, Plain, Sql, Wanted};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -150,8 +150,8 @@ async fn said(address: &str) -> Vec<String> {
     let rows = Bytes::from_static(b"[1]");
     let (plain, cloud, sql) = (plain(address), cloud(address), sql(address));
     let mut said = vec![
-        format!("{:?}", plain.send(rows.clone(), 1).await),
-        format!("{:?}", cloud.send(rows.clone(), 1).await),
+        format!("{:?}", plain.send(rows.clone(), 1, &Wanted::default()).await),
+        format!("{:?}", cloud.send(rows.clone(), 1, &Wanted::default()).await),
         format!("{:?}", sql.connect().await),
         format!("{:?}", crate::http::late::ask(&cloud).await),
     ];
