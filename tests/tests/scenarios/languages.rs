@@ -114,7 +114,7 @@ fn the_memory_of_each_language_by_itself_stays_what_it_is() -> Result<()> {
     let input = folder.path().join("in.jsonl");
     let record = |n: usize| {
         let headers = json!([["h", "v"], ["g", null], ["h", format!("x{n}")]]);
-        let key = (n % 3 > 0).then(|| format!("k{n}"));
+        let key = (!n.is_multiple_of(3)).then(|| format!("k{n}"));
         json!({ "key": key, "value": COMMANDS[n % COMMANDS.len()], "headers": headers, "timestamp": n })
     };
     fs::write(&input, (0..1020).map(|n| format!("{}\n", record(n))).collect::<String>())?;
