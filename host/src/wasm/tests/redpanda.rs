@@ -144,11 +144,11 @@ fn records_that_are_slow_each_do_not_cost_a_transform_what_it_keeps() {
     let slow = vec![Some(b"z" as &[u8]); 400];
     let batch = values(&slow);
     let mut calls = 0;
-    let mut turn = || {
+    let mut go_on = || {
         calls += 1;
         true
     };
-    let applied = chain.apply(&batch, &mut turn).unwrap();
+    let applied = chain.apply(&batch, &mut go_on).unwrap();
     let seen: Vec<_> =
         applied.rows.values.iter().map(|value| i64::from_le_bytes(value.unwrap().try_into().unwrap())).collect();
     assert_eq!((seen, applied.failures.len()), ((1..=400).collect(), 0));
