@@ -70,13 +70,30 @@ fn of_tls(error: &Tls) -> (Option<&'static str>, bool) {
 }
 
 fn of_others(error: &reqwest::Error) -> Option<&'static str> {
-    if find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+    if is_of(error, io::ErrorKind::ConnectionRefused) {
         return Some(NOBODY);
+    }
+    // who does not read what it cannot understand resets the connection when it hangs up
+    let is_reset = is_of(error, io::ErrorKind::ConnectionReset);
+    if is_reset && error.is_connect() && error.url().is_some_and(|url| url.scheme() == "https") {
+        return Some(HUNG_UP);
     }
     // tokio-rustls's and hyper's own words for a server that hangs up on TLS, for bytes that are no answer, and for unknown names
     let known = [("tls handshake eof", HUNG_UP), ("invalid HTTP version parsed", TLS), ("dns error", NAMELESS)];
     let causes = causes(error);
     known.iter().find(|(words, _)| causes.contains(words)).map(|(_, remedy)| *remedy)
+}
+
+/// Whether the system's own error is of this kind: it may be wrapped in another one.
+fn is_of(error: &(dyn Error + 'static), kind: io::ErrorKind) -> bool {
+    let mut next = find::<io::Error>(error);
+    while let Some(error) = next {
+        if error.kind() == kind {
+            return true;
+        }
+        next = error.get_ref().and_then(|wrapped| find::<io::Error>(wrapped));
+    }
+    false
 }
 
 /// The first cause of a type. What an `io::Error` wraps is no source of its own, and is looked into.
@@ -104,4 +121,30 @@ pub(super) fn causes(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_server_without_tls_that_hangs_up_either_way_is_asked_about() {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        for reads in [true, false] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("https://{}/rows", listener.local_addr().unwrap());
+            let server = std::thread::Builder::new().name("plain".to_owned()).spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut hello = [0; 4096];
+                // what was not read makes a reset of the end
+                if reads { io::Read::read(&mut stream, &mut hello) } else { stream.peek(&mut hello) }.unwrap()
+            });
+            let error = runtime.block_on(reqwest::Client::new().post(url).send()).unwrap_err();
+            let Answer::Again { message, .. } = failed(error, &Secrets::default()) else { panic!("it may pass") };
+            assert!(message.ends_with(HUNG_UP), "reads {reads}: {message}");
+            server.unwrap().join().unwrap();
+        }
+    }
 }
