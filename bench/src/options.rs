@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
 use crate::guest;
 use crate::languages;
@@ -59,14 +59,14 @@ pub(crate) struct Options {
     /// Which parts; all in the long form
     #[arg(long, value_delimiter = ',')]
     parts: Vec<Part>,
-    /// Records of the input; 2,000,000, in the short form 500,000
-    #[arg(long)]
+    /// Records of the input, one at least; 2,000,000, in the short form 500,000
+    #[arg(long, value_parser = value_parser!(u64).range(1..))]
     records: Option<u64>,
-    /// Rounds that count, after one that does not; four, in the short form two
-    #[arg(long)]
+    /// Rounds that count, after one that does not, one at least; four, in the short form two
+    #[arg(long, value_parser = value_parser!(u32).range(1..))]
     rounds: Option<u32>,
-    /// Partitions of every topic
-    #[arg(long, default_value_t = 4)]
+    /// Partitions of every topic, one at least
+    #[arg(long, default_value_t = 4, value_parser = value_parser!(i32).range(1..))]
     pub(crate) partitions: i32,
     /// What is done to each record
     #[arg(long, value_delimiter = ',', default_values = ["identity", "flatten", "lz4-flatten"])]
