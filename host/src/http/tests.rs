@@ -44,8 +44,8 @@ fn plain(url: &str, format: HttpFormat, refused: Option<RefusedRows>) -> Plain {
     Plain::new(&config).unwrap()
 }
 
-fn cloud(address: &str) -> Cloud {
-    let config = FeaturebaseCloud {
+fn cloud_config(address: &str) -> FeaturebaseCloud {
+    FeaturebaseCloud {
         endpoint: Address::new(format!("http://{address}/rows")),
         login_url: Address::new(format!("http://{address}/login")),
         username: "ann".to_owned(),
@@ -53,8 +53,11 @@ fn cloud(address: &str) -> Cloud {
         late_errors: None,
         batch: BATCH,
         client: client(),
-    };
-    Cloud::new(&config).unwrap()
+    }
+}
+
+fn cloud(address: &str) -> Cloud {
+    Cloud::new(&cloud_config(address)).unwrap()
 }
 
 fn refused_rows() -> RefusedRows {

@@ -1,7 +1,7 @@
 //! What is sent, exchange by exchange, to servers that note it.
 
 use super::service::{Noted, Said, Service, token};
-use super::{BATCH, client};
+use super::{BATCH, client, cloud_config};
 use crate::config::{
     Address, ColumnType, Featurebase, FeaturebaseCloud, HttpClient, HttpFormat, HttpSink, Id, Part, Secret, SqlColumn,
     Tombstones,
@@ -26,15 +26,7 @@ fn patient() -> HttpClient {
 }
 
 fn patient_cloud(address: &str, gzip: bool) -> Cloud {
-    let config = FeaturebaseCloud {
-        endpoint: Address::new(format!("http://{address}/rows")),
-        login_url: Address::new(format!("http://{address}/login")),
-        username: "ann".to_owned(),
-        password: Secret("secret".to_owned()),
-        late_errors: None,
-        batch: BATCH,
-        client: HttpClient { gzip, ..patient() },
-    };
+    let config = FeaturebaseCloud { client: HttpClient { gzip, ..patient() }, ..cloud_config(address) };
     Cloud::new(&config).unwrap()
 }
 
