@@ -128,6 +128,8 @@ fn bars(path: &Path, title: &str, bars: &[Bar]) -> Result<()> {
 fn lines(path: &Path, title: &str, what: &str, points: &[Point]) -> Result<()> {
     let highest = points.iter().map(|point| point.nanoseconds).fold(0.0, f64::max);
     let (least, most) = points.iter().fold((u64::MAX, 0), |(a, b), point| (a.min(point.count), b.max(point.count)));
+    let mut counts: Vec<f64> = points.iter().map(|point| point.count as f64).collect();
+    counts.dedup();
     let area = SVGBackend::new(path, (WIDTH, 320)).into_drawing_area();
     area.fill(&WHITE).map_err(failed)?;
     let mut chart = ChartBuilder::on(&area)
@@ -135,7 +137,11 @@ fn lines(path: &Path, title: &str, what: &str, points: &[Point]) -> Result<()> {
         .margin(12)
         .x_label_area_size(40)
         .y_label_area_size(60)
-        .build_cartesian_2d((least as f64..most.max(least + 1) as f64).log_scale(), 0.0..highest.max(1.0) * 1.15)
+        .build_cartesian_2d(
+            (least as f64..most.max(least + 1) as f64).log_scale().with_key_points(counts),
+            // room above the lines for what they are called
+            0.0..highest.max(1.0) * 1.4,
+        )
         .map_err(failed)?;
     chart
         .configure_mesh()
@@ -159,7 +165,7 @@ fn lines(path: &Path, title: &str, what: &str, points: &[Point]) -> Result<()> {
         let drawn = chart.draw_series(series).map_err(failed)?;
         drawn.label(side).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
     }
-    let labels = chart.configure_series_labels().position(SeriesLabelPosition::LowerRight).border_style(NATIVE).draw();
+    let labels = chart.configure_series_labels().position(SeriesLabelPosition::UpperLeft).border_style(NATIVE).draw();
     labels.map_err(failed)?;
     area.present().map_err(failed)
 }

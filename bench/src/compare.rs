@@ -7,6 +7,7 @@ use crate::input::{self, Input};
 use crate::lab::Lab;
 use crate::measure::{Measured, Measurement, Progress};
 use crate::native::Job;
+use crate::report;
 use crate::side::{BAR, Run, Side, name};
 
 /// Peers take long and differ by far more than their spread, so they sit out later rounds, and in the short form all jobs but one.
@@ -56,6 +57,10 @@ impl Comparison<'_> {
     /// A side failed, or gave something else than it should.
     pub(crate) fn run(&self, lab: &Lab<'_>, samples: &mut Vec<Sample>) -> Result<()> {
         self.warm(lab)?;
+        eprintln!(
+            "a line for each run: its records a second and processor time, the broker's meanwhile, its records and peak memory. \
+             Round 0 is on a single record and does not count"
+        );
         // Round 0 warms the page cache and the cache of compiled modules, with a single record.
         let empty_rounds = EMPTY_ROUNDS.min(self.rounds.div_ceil(2));
         for round in 0..=self.rounds {
@@ -66,8 +71,8 @@ impl Comparison<'_> {
                     let output = format!("{}-{}-{round}", name(job), side.name);
                     let measured = run(lab, side, job, input, &output)?;
                     eprintln!(
-                        "round {round} {output:<38} {:>9.0} records/s {:>6.2} CPU-s (broker {:.2}) for {} {:>5.0} MiB",
-                        measured.records_per_second,
+                        "round {round} {output:<38} {:>9} records/s {:>6.2} CPU-s (broker {:.2}) for {} {:>5.0} MiB",
+                        report::rate(measured.records_per_second),
                         measured.cpu_seconds,
                         measured.broker_cpu_seconds,
                         input.records,

@@ -156,7 +156,7 @@ impl Pair {
         let load = |records| {
             // A topic's name is not used again: deleting it takes a while.
             let (name, compared) = (&lab.unused("growth-in"), records <= COMPARED_TO);
-            Input::load_as(lab.broker, &[Job::Flatten], Load { name, records, partitions, compressed, compared })
+            Input::load_as(lab, &[Job::Flatten], Load { name, records, partitions, compressed, compared })
         };
         Ok(Self { one: load(1)?, many: load(records)? })
     }

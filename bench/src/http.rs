@@ -13,7 +13,7 @@ use crate::input::Input;
 use crate::lab::Lab;
 use crate::measure::{Measured, Measurement, Progress};
 use crate::native::{Calls, Code, Job, sql};
-use crate::report::{self, sorted};
+use crate::report::{self, percent, rate, rates, sorted};
 use crate::side::{Edgemill, Run, chain, native_command};
 use crate::stats::{median, spread};
 use service::Service;
@@ -79,8 +79,8 @@ pub(crate) struct Line {
     pub(crate) threads: u32,
     /// Processor time for each million records, without what the same process takes for a single record; the median.
     pub(crate) cpu_seconds_per_million: f64,
-    pub(crate) cpu_spread: f64,
-    pub(crate) records_per_second: f64,
+    pub(crate) cpu_spread: Option<f64>,
+    pub(crate) records_per_second: Option<f64>,
     pub(crate) peak_mib: f64,
 }
 
@@ -95,7 +95,7 @@ impl Line {
 /// # Errors
 /// A side failed, or sent something else than it should.
 pub(crate) fn measure(lab: &Lab<'_>, records: u64, rounds: u32) -> Result<Vec<Line>> {
-    let load = |name: &str, records| Input::load(lab.broker, name, &[Job::Flatten], records, lab.partitions);
+    let load = |name: &str, records| Input::load(lab, name, &[Job::Flatten], records, lab.partitions);
     let (whole, one) = (load("http", records)?, load("http-one", 1)?);
     let mut lines = Vec::new();
     for kind in [Kind::Lines, Kind::Cloud, Kind::Sql] {
@@ -126,20 +126,21 @@ pub(crate) fn measure(lab: &Lab<'_>, records: u64, rounds: u32) -> Result<Vec<Li
 fn line(kind: Kind, host: bool, threads: u32, records: u64, many: &[Measured], one: &[Measured]) -> Line {
     let start = median(&sorted(one, |run| run.cpu_seconds));
     let cpu = sorted(many, |run| (run.cpu_seconds - start) * 1e6 / records as f64);
+    let rates = rates(many);
     let line = Line {
         sink: kind.name(),
         host,
         threads,
         cpu_seconds_per_million: median(&cpu),
         cpu_spread: spread(&cpu),
-        records_per_second: median(&sorted(many, |run| run.records_per_second)),
+        records_per_second: (!rates.is_empty()).then(|| median(&rates)),
         peak_mib: many.iter().map(|run| run.peak_mib).fold(0.0, f64::max),
     };
     eprintln!(
-        "{:<18}{:<12}{threads} threads {:>8.0} records/s {:>6.2} CPU-s per million",
+        "{:<18}{:<12}{threads} threads {:>8} records/s {:>6.2} CPU-s per million",
         line.sink,
         line.side(),
-        line.records_per_second,
+        rate(line.records_per_second),
         line.cpu_seconds_per_million
     );
     line
@@ -182,13 +183,13 @@ pub(crate) fn table(lines: &[Line]) -> Result<String> {
         );
         writeln!(
             table,
-            "sink {:<18} {:<12} {} threads {:>9.0} records/s {:>7.2} CPU-s/mill. {:>6.1}% {:>5.0} MiB {to:>6}",
+            "sink {:<18} {:<12} {} threads {:>9} records/s {:>7.2} CPU-s/mill. {:>8} {:>5.0} MiB {to:>6}",
             line.sink,
             line.side(),
             line.threads,
-            line.records_per_second,
+            rate(line.records_per_second),
             line.cpu_seconds_per_million,
-            line.cpu_spread * 100.0,
+            percent(line.cpu_spread),
             line.peak_mib
         )?;
     }

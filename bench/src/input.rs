@@ -1,8 +1,8 @@
 //! Topics that sides read, loaded once, and what must come out of them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use edgemill::generate::{Flights, Generate, Lz4};
 use edgemill_tests::Broker;
 use rdkafka::ClientConfig;
@@ -10,6 +10,8 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::digest::Digest;
+use crate::lab::Lab;
+use crate::measure::PATIENCE;
 use crate::murmur2;
 use crate::native::Job;
 
@@ -68,16 +70,16 @@ impl Input {
     /// Makes and loads the topics of these jobs.
     ///
     /// # Errors
-    /// The broker refuses, or is down.
-    pub(crate) fn load(broker: &Broker, name: &str, jobs: &[Job], records: u64, partitions: i32) -> Result<Self> {
-        Self::load_as(broker, jobs, Load { name, records, partitions, compressed: false, compared: true })
+    /// The broker refuses, or is down, or somebody interrupts it.
+    pub(crate) fn load(lab: &Lab<'_>, name: &str, jobs: &[Job], records: u64, partitions: i32) -> Result<Self> {
+        Self::load_as(lab, jobs, Load { name, records, partitions, compressed: false, compared: true })
     }
 
     /// The same in another way.
     ///
     /// # Errors
     /// As for [`load`](Self::load).
-    pub(crate) fn load_as(broker: &Broker, jobs: &[Job], load: Load<'_>) -> Result<Self> {
+    pub(crate) fn load_as(lab: &Lab<'_>, jobs: &[Job], load: Load<'_>) -> Result<Self> {
         let Load { name, records, partitions, compressed, compared } = load;
         let (nested, flat) = (Expected::new(partitions), Expected::new(partitions));
         let mut input = Self { name: name.to_owned(), records, partitions, compressed, compared, nested, flat };
@@ -91,8 +93,8 @@ impl Input {
             input.flat.add(partition, &key, &value, timestamp);
         }
         for topic in input.topics(jobs) {
-            broker.create_topic(&topic, partitions, &TOPIC)?;
-            input.produce(broker, &topic, &flights)?;
+            lab.broker.create_topic(&topic, partitions, &TOPIC)?;
+            input.produce(lab, &topic, &flights)?;
         }
         Ok(input)
     }
@@ -112,9 +114,9 @@ impl Input {
         topics
     }
 
-    fn produce(&self, broker: &Broker, topic: &str, flights: &Flights) -> Result<()> {
+    fn produce(&self, lab: &Lab<'_>, topic: &str, flights: &Flights) -> Result<()> {
         let producer: BaseProducer = ClientConfig::new()
-            .set("bootstrap.servers", broker.address())
+            .set("bootstrap.servers", &lab.brokers)
             .set("enable.idempotence", "true")
             .set("linger.ms", "20")
             .set("message.timeout.ms", "0")
@@ -135,14 +137,20 @@ impl Input {
             while let Err((error, again)) = producer.send(record) {
                 ensure!(error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull), "loading {topic}: {error}");
                 producer.poll(Duration::from_millis(5));
+                lab.watch.interrupt.go_on()?;
                 record = again;
             }
             if i % 1024 == 0 {
                 producer.poll(Duration::ZERO);
+                lab.watch.interrupt.go_on()?;
             }
         }
-        producer.flush(Duration::from_secs(60)).with_context(|| format!("loading {topic}"))?;
-        let loaded: i64 = broker.ends(topic)?.iter().sum();
+        let sent = Instant::now();
+        while let Err(error) = producer.flush(Duration::from_secs(1)) {
+            lab.watch.interrupt.go_on()?;
+            ensure!(sent.elapsed() < PATIENCE, "loading {topic}: {error}");
+        }
+        let loaded: i64 = lab.broker.ends(topic)?.iter().sum();
         ensure!(loaded == self.records as i64, "{topic} has {loaded} records instead of {}", self.records);
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use edgemill_tests::Broker;
 
+use crate::interrupt::Interrupt;
 use crate::measure::Watch;
 
 /// The place where things are measured.
@@ -22,8 +23,8 @@ pub(crate) struct Lab<'a> {
 }
 
 impl<'a> Lab<'a> {
-    pub(crate) fn new(broker: &'a Broker, folder: &'a Path, partitions: i32) -> Result<Self> {
-        let (brokers, watch) = (broker.address(), Watch::new(broker)?);
+    pub(crate) fn new(broker: &'a Broker, interrupt: Interrupt, folder: &'a Path, partitions: i32) -> Result<Self> {
+        let (brokers, watch) = (broker.address(), Watch::new(broker, interrupt)?);
         Ok(Self { broker, brokers, watch, folder, partitions, used: Cell::new(0) })
     }
 

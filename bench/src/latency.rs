@@ -200,7 +200,7 @@ fn consume(
         let now = started.elapsed();
         let Some(message) = message else {
             child.as_mut().map_or(Ok(()), |child| child.runs())?;
-            lab.watch.go_on()?;
+            lab.watch.interrupt.go_on()?;
             ensure!(now < PATIENCE, "in {PATIENCE:?} not enough records came");
             continue;
         };

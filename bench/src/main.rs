@@ -9,6 +9,7 @@ mod growth;
 mod guest;
 mod http;
 mod input;
+mod interrupt;
 mod lab;
 mod languages;
 mod latency;
@@ -23,6 +24,7 @@ mod side;
 mod start;
 mod stats;
 
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,6 +36,7 @@ use serde_json::json;
 use compare::Comparison;
 use growth::Extent;
 use input::Input;
+use interrupt::Interrupt;
 use lab::Lab;
 use machine::Machine;
 use native::Job;
@@ -57,11 +60,13 @@ fn bench(options: &Options) -> Result<()> {
         eprintln!("the machine is busy (load {load}): expect a wide spread, and stop what else runs");
     }
     let sides = options.sides()?;
+    let interrupt = Interrupt::listen()?;
     side::set_up(&families(options, &sides))?;
     let folder = tempfile::Builder::new().prefix("edgemill-bench-").tempdir()?;
     side::prepare_modules(folder.path())?;
     let broker = start_broker()?;
-    let lab = Lab::new(&broker, folder.path(), options.partitions)?;
+    interrupt.go_on()?;
+    let lab = Lab::new(&broker, interrupt, folder.path(), options.partitions)?;
     let mut measurements = Measurements::default();
     // What was measured before a failure is worth keeping.
     let outcome = measure(&lab, options, &sides, &mut measurements);
@@ -74,21 +79,30 @@ fn bench(options: &Options) -> Result<()> {
         "profile": if cfg!(debug_assertions) { "dev" } else { "bench" },
     });
     let report = Report::new(&measurements, Machine::look(), settings);
-    let path = options.json.clone().map_or_else(default_path, Ok)?;
+    let mut path = options.json.clone().map_or_else(default_path, Ok)?;
+    if outcome.is_err() {
+        // not in place of those of a run that went well
+        path.set_extension("part.json");
+    }
     report.save(&path)?;
-    println!("{}", report.text()?);
-    println!(
-        "ratios are to the native loop of as many threads that takes the least processor time; what the same process takes for a \
-         single record is taken off (\"whole\": it is not); spread is from the lowest to the highest run"
-    );
-    println!("everything as JSON: {}", path.display());
-    outcome?;
-    if let Some(path) = &options.results {
+    if let (Ok(()), Some(path)) = (&outcome, &options.results) {
         let now = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
         results::write(&report, path, &now)?;
-        println!("results: {}, with charts beside it", path.display());
+        eprintln!("results: {}, with charts beside it", path.display());
     }
-    Ok(())
+    eprintln!("everything as JSON: {}", path.display());
+    let mut text = report.text()?;
+    if !report.lines.is_empty() {
+        text.push_str(
+            "ratios are to the native loop of as many threads that takes the least processor time; what the same process takes for a \
+             single record is taken off (\"whole\": it is not); spread is from the lowest to the highest run\n",
+        );
+    }
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // who reads it has enough
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => outcome,
+        written => outcome.and(written.context("writing the tables")),
+    }
 }
 
 /// The peers that take part.
@@ -128,9 +142,9 @@ fn measure(lab: &Lab<'_>, options: &Options, sides: &[&'static Side], measuremen
     if parts.contains(&Part::Compare) {
         let (records, partitions) = (options.records(), options.partitions);
         eprintln!("loading {records} flights into {partitions} partitions");
-        let whole = Input::load(lab.broker, "flights", &options.jobs, records, partitions)?;
-        let share = Input::load(lab.broker, "flights-share", &options.jobs, options.share(), partitions)?;
-        let one = Input::load(lab.broker, "flights-one", &options.jobs, 1, partitions)?;
+        let whole = Input::load(lab, "flights", &options.jobs, records, partitions)?;
+        let share = Input::load(lab, "flights-share", &options.jobs, options.share(), partitions)?;
+        let one = Input::load(lab, "flights-one", &options.jobs, 1, partitions)?;
         let (jobs, rounds, short) = (options.jobs.as_slice(), options.rounds(), options.short);
         let comparison = Comparison { jobs, sides, rounds, short, whole: &whole, share: &share, one: &one };
         comparison.run(lab, &mut measurements.samples)?;
@@ -145,7 +159,7 @@ fn measure(lab: &Lab<'_>, options: &Options, sides: &[&'static Side], measuremen
         measurements.latency = latency::measure(lab, rounds, Duration::from_secs(seconds))?;
     }
     if parts.contains(&Part::Start) {
-        let input = Input::load(lab.broker, "start", &[Job::Flatten], 1000, options.partitions)?;
+        let input = Input::load(lab, "start", &[Job::Flatten], 1000, options.partitions)?;
         measurements.start = Some(start::measure(lab, &input, if options.short { 3 } else { 5 })?);
     }
     if parts.contains(&Part::Growth) {

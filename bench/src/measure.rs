@@ -4,8 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -14,6 +13,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, TopicPartitionList};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde::Serialize;
+
+use crate::interrupt::Interrupt;
 
 /// How long a run, or its end, may take, and how many records a second a longer one does at the least.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
@@ -26,8 +27,9 @@ const TICKS: f64 = 100.0;
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Measured {
     /// From the moment when a fifth of the outputs had been seen to the last: neither starting and joining a group count, nor
-    /// what was under way before anything was seen.
-    pub(crate) records_per_second: f64,
+    /// what was under way before anything was seen. None where less than half of them came after that moment, as in a short run
+    /// whose outputs come a transaction at a time.
+    pub(crate) records_per_second: Option<f64>,
     /// Processor time of the whole process, start and end included.
     pub(crate) cpu_seconds: f64,
     /// Processor time of the threads that it had when the last output was seen, to the nanosecond.
@@ -72,29 +74,15 @@ pub(crate) struct Watch {
     client: BaseConsumer,
     /// The broker's process.
     process: u32,
-    interrupted: Arc<AtomicBool>,
+    pub(crate) interrupt: Interrupt,
 }
 
 impl Watch {
-    pub(crate) fn new(broker: &Broker) -> Result<Self> {
+    pub(crate) fn new(broker: &Broker, interrupt: Interrupt) -> Result<Self> {
         let brokers = broker.address();
         let client = ClientConfig::new().set("bootstrap.servers", &brokers).create()?;
-        // The broker's data is large and in a temporary folder: it goes with its owner, so this must end in order.
-        let interrupted = Arc::new(AtomicBool::new(false));
-        for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-            signal_hook::flag::register(signal, Arc::clone(&interrupted)).context("registering for signals")?;
-        }
         let process = broker.process().context("the broker is down")?;
-        Ok(Self { brokers, client, process, interrupted })
-    }
-
-    /// Ends what goes on where somebody has asked for it.
-    ///
-    /// # Errors
-    /// Somebody has.
-    pub(crate) fn go_on(&self) -> Result<()> {
-        ensure!(!self.interrupted.load(Ordering::Relaxed), "interrupted");
-        Ok(())
+        Ok(Self { brokers, client, process, interrupt })
     }
 
     /// Counts a topic's records; none where the broker cannot say: a new topic has no leader for a moment.
@@ -130,7 +118,7 @@ impl Watch {
         let broker_before = cpu_seconds(self.process)?;
         let last = loop {
             child.runs()?;
-            self.go_on()?;
+            self.interrupt.go_on()?;
             let seen = match (&group, progress) {
                 (Some(group), _) => group.committed(),
                 (None, Progress::Ends(topic) | Progress::Committed { input: topic, .. }) => {
@@ -157,9 +145,8 @@ impl Watch {
         let cpu_seconds_to_last = child.thread_seconds()?;
         let peak_mib = child.peak_mib()?;
         let cpu_seconds = child.stop(measurement.ends_by_signal)?;
-        let (since, seen) = mark.unwrap_or((started, 0));
         Ok(Measured {
-            records_per_second: (records - seen.min(records)) as f64 / (last - since).as_secs_f64().max(1e-3),
+            records_per_second: mark.and_then(|mark| rate(records, mark, last)),
             cpu_seconds,
             cpu_seconds_to_last,
             broker_cpu_seconds,
@@ -167,6 +154,12 @@ impl Watch {
             peak_mib,
         })
     }
+}
+
+/// Records a second from a moment when so many had been seen to the last.
+fn rate(records: u64, (since, seen): (Instant, u64), last: Instant) -> Option<f64> {
+    let after = records.saturating_sub(seen);
+    (after * 2 >= records).then(|| after as f64 / (last - since).as_secs_f64().max(1e-3))
 }
 
 /// Asks for a group's offsets.
@@ -279,4 +272,17 @@ pub(crate) fn tail(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(20)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_there_at_once_has_no_rate() {
+        let (since, second) = (Instant::now(), Duration::from_secs(1));
+        assert_eq!(rate(1000, (since, 200), since + second * 2), Some(400.0));
+        assert_eq!(rate(1000, (since, 501), since + second * 2), None);
+        assert_eq!(rate(1000, (since, 1000), since), None);
+    }
 }

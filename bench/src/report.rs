@@ -61,7 +61,7 @@ pub(crate) struct Line {
     /// How many records each had.
     pub(crate) records: u64,
     /// Medians, and the worst for memory.
-    pub(crate) records_per_second: f64,
+    pub(crate) records_per_second: Option<f64>,
     /// Processor time for each million records, without what the same process takes for a single record.
     pub(crate) cpu_seconds_per_million: f64,
     /// The same with it.
@@ -69,9 +69,9 @@ pub(crate) struct Line {
     /// The broker's processor time for each million records.
     pub(crate) broker_cpu_seconds_per_million: f64,
     pub(crate) peak_mib: f64,
-    /// From the lowest to the highest, as a share of the median.
-    pub(crate) cpu_spread: f64,
-    pub(crate) rate_spread: f64,
+    /// From the lowest to the highest, as a share of the median; none of a single run.
+    pub(crate) cpu_spread: Option<f64>,
+    pub(crate) rate_spread: Option<f64>,
     /// To the native loop of as many threads that takes the least processor time; none where there is no such loop.
     pub(crate) cpu_ratio: Option<f64>,
     pub(crate) rate_ratio: Option<f64>,
@@ -82,7 +82,7 @@ pub(crate) struct Line {
 pub(crate) struct Noise {
     pub(crate) job: Job,
     pub(crate) cpu_ratio: f64,
-    pub(crate) rate_ratio: f64,
+    pub(crate) rate_ratio: Option<f64>,
 }
 
 impl<'a> Report<'a> {
@@ -134,14 +134,14 @@ impl<'a> Report<'a> {
         for line in &self.lines {
             writeln!(
                 text,
-                "{:<12}{:<23}{:>5}{:>11.0}{:>7.1}%{:>13.2}{:>7.1}%{:>8.2}{:>8.2}{:>9.0}{:>10}{:>11}",
+                "{:<12}{:<23}{:>5}{:>11}{:>8}{:>13.2}{:>8}{:>8.2}{:>8.2}{:>9.0}{:>10}{:>11}",
                 name(line.job),
                 line.side.name,
                 line.runs,
-                line.records_per_second,
-                line.rate_spread * 100.0,
+                rate(line.records_per_second),
+                percent(line.rate_spread),
                 line.cpu_seconds_per_million,
-                line.cpu_spread * 100.0,
+                percent(line.cpu_spread),
                 line.whole_cpu_seconds_per_million,
                 line.broker_cpu_seconds_per_million,
                 line.peak_mib,
@@ -150,10 +150,10 @@ impl<'a> Report<'a> {
             )?;
         }
         for Noise { job, cpu_ratio, rate_ratio } in &self.noise {
-            let job = name(*job);
+            let (job, rate) = (name(*job), ratio(*rate_ratio));
             writeln!(
                 text,
-                "noise floor, {job}: {BAR} to itself takes {cpu_ratio:.3} of the CPU and has {rate_ratio:.3} of the rate"
+                "noise floor, {job}: {BAR} to itself takes {cpu_ratio:.2} of the CPU and has {rate} of the rate"
             )?;
         }
         if !self.guest.is_empty() {
@@ -209,6 +209,21 @@ pub(crate) fn ratio(ratio: Option<f64>) -> String {
     ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"))
 }
 
+/// Records a second, or a dash.
+pub(crate) fn rate(rate: Option<f64>) -> String {
+    rate.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.0}"))
+}
+
+/// A share in hundredths, or a dash.
+pub(crate) fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", share * 100.0))
+}
+
+/// One to the other, where there are both.
+fn quotient(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    Some(one? / other?)
+}
+
 fn lines(samples: &[Sample]) -> Vec<Line> {
     let mut jobs: Vec<Job> = samples.iter().map(|sample| sample.job).collect();
     jobs.sort_unstable();
@@ -231,7 +246,7 @@ fn lines(samples: &[Sample]) -> Vec<Line> {
         let natives = bars.iter().filter(fits);
         let best = natives.min_by(|a, b| a.cpu_seconds_per_million.total_cmp(&b.cpu_seconds_per_million));
         line.cpu_ratio = best.map(|best| line.cpu_seconds_per_million / best.cpu_seconds_per_million);
-        line.rate_ratio = best.map(|best| line.records_per_second / best.records_per_second);
+        line.rate_ratio = best.and_then(|best| quotient(line.records_per_second, best.records_per_second));
     }
     lines
 }
@@ -243,7 +258,7 @@ fn noise(lines: &[Line]) -> Vec<Noise> {
         Some(Noise {
             job: again.job,
             cpu_ratio: again.cpu_seconds_per_million / first.cpu_seconds_per_million,
-            rate_ratio: again.records_per_second / first.records_per_second,
+            rate_ratio: quotient(again.records_per_second, first.records_per_second),
         })
     });
     noise.collect()
@@ -259,19 +274,19 @@ impl Line {
         let millions = records as f64 / 1e6;
         let start = if empty.is_empty() { 0.0 } else { median(&sorted(empty, |run| run.cpu_seconds)) };
         let cpu = sorted(runs, |run| (run.cpu_seconds - start) / millions);
-        let rate = sorted(runs, |run| run.records_per_second);
+        let rates = rates(runs);
         Self {
             job,
             side,
             runs: runs.len(),
             records,
-            records_per_second: median(&rate),
+            records_per_second: (!rates.is_empty()).then(|| median(&rates)),
             cpu_seconds_per_million: median(&cpu),
             whole_cpu_seconds_per_million: median(&sorted(runs, |run| run.cpu_seconds / millions)),
             broker_cpu_seconds_per_million: median(&sorted(runs, |run| run.broker_cpu_seconds / millions)),
             peak_mib: quantile(&sorted(runs, |run| run.peak_mib), 1.0),
             cpu_spread: spread(&cpu),
-            rate_spread: spread(&rate),
+            rate_spread: spread(&rates),
             cpu_ratio: None,
             rate_ratio: None,
         }
@@ -285,13 +300,20 @@ pub(crate) fn sorted(runs: &[Measured], of: impl Fn(&Measured) -> f64) -> Vec<f6
     values
 }
 
+/// The rates of those runs that have one, the lowest first.
+pub(crate) fn rates(runs: &[Measured]) -> Vec<f64> {
+    let mut rates: Vec<f64> = runs.iter().filter_map(|run| run.records_per_second).collect();
+    rates.sort_by(f64::total_cmp);
+    rates
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn sample(side: &str, cpu: f64) -> Sample {
         let measured = Measured {
-            records_per_second: 1e6 / cpu,
+            records_per_second: Some(1e6 / cpu),
             cpu_seconds: cpu,
             cpu_seconds_to_last: cpu,
             broker_cpu_seconds: 0.0,
@@ -321,7 +343,7 @@ mod tests {
         assert_eq!(of("edgemill2").cpu_ratio, Some(1.5));
         assert_eq!(of("native-safe").cpu_ratio, Some(2.0));
         assert_eq!(of("edgemill1").cpu_ratio, None, "no native loop of one thread was measured");
-        assert!((of("native-batch").cpu_spread - 0.3).abs() < 1e-9);
+        assert!((of("native-batch").cpu_spread.unwrap() - 0.3).abs() < 1e-9);
     }
 
     #[test]
@@ -331,6 +353,18 @@ mod tests {
         let lines = lines(&samples);
         assert!((lines[0].cpu_seconds_per_million - 1.3).abs() < 1e-9);
         assert!((lines[0].whole_cpu_seconds_per_million - 1.6).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_has_no_rate_or_spread_shows_a_dash() {
+        let mut one = sample("edgemill2-once", 1.5);
+        one.measured.records_per_second = None;
+        let measurements = Measurements { samples: vec![sample("native-batch", 1.0), one], ..Measurements::default() };
+        let text = Report::new(&measurements, Machine::look(), Value::Null).text().unwrap();
+        let line = text.lines().find(|line| line.contains("edgemill2-once")).unwrap();
+        let cells: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(cells[2..7], ["1", "-", "-", "1.50", "-"], "{text}");
+        assert_eq!(cells[10..], ["1.50", "-"], "{text}");
     }
 
     #[test]
@@ -345,7 +379,7 @@ mod tests {
         let measurements = Measurements { samples: samples(), ..Measurements::default() };
         let report = Report::new(&measurements, Machine::look(), Value::Null);
         let text = report.text().unwrap();
-        for part in ["native-safe", "edgemill2", "1.50", "noise floor, flatten: native-batch to itself takes 1.100"] {
+        for part in ["native-safe", "edgemill2", "1.50", "noise floor, flatten: native-batch to itself takes 1.10"] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
     }

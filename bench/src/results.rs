@@ -12,7 +12,7 @@ use crate::guest::{self, Cost};
 use crate::http;
 use crate::languages;
 use crate::native::Job;
-use crate::report::{Noise, Report, ratio};
+use crate::report::{Noise, Report, percent, rate, ratio};
 use crate::side::{BAR, name};
 
 /// Writes the file, and its charts into a folder `charts` beside it.
@@ -77,18 +77,18 @@ fn comparison(page: &mut String, report: &Report<'_>) -> Result<()> {
         for line in lines {
             writeln!(
                 page,
-                "| `{}` | {} | {} | {} | {:.2} | {:.1} % | {} | {:.2} | {:.2} | {:.0} | {:.1} % | {} | {:.0} |",
+                "| `{}` | {} | {} | {} | {:.2} | {} | {} | {:.2} | {:.2} | {} | {} | {} | {:.0} |",
                 line.side.name,
                 line.side.about,
                 line.records,
                 line.runs,
                 line.cpu_seconds_per_million,
-                line.cpu_spread * 100.0,
+                percent(line.cpu_spread),
                 ratio(line.cpu_ratio),
                 line.whole_cpu_seconds_per_million,
                 line.broker_cpu_seconds_per_million,
-                line.records_per_second,
-                line.rate_spread * 100.0,
+                rate(line.records_per_second),
+                percent(line.rate_spread),
                 ratio(line.rate_ratio),
                 line.peak_mib,
             )?;
@@ -96,7 +96,8 @@ fn comparison(page: &mut String, report: &Report<'_>) -> Result<()> {
         for Noise { cpu_ratio, rate_ratio, .. } in report.noise.iter().filter(|noise| noise.job == job) {
             writeln!(
                 page,
-                "\nNoise floor: `{BAR}` to itself takes {cpu_ratio:.3} of the processor time and has {rate_ratio:.3} of the rate."
+                "\nNoise floor: `{BAR}` to itself takes {cpu_ratio:.2} of the processor time and has {} of the rate.",
+                ratio(*rate_ratio)
             )?;
         }
         writeln!(page)?;
@@ -129,14 +130,14 @@ fn other(page: &mut String, report: &Report<'_>) -> Result<()> {
             let native = http::beside(report.http, line).map(|native| native.cpu_seconds_per_million);
             writeln!(
                 page,
-                "| `{}` | {} | {} | {:.2} | {:.1} % | {} | {:.0} | {:.0} |",
+                "| `{}` | {} | {} | {:.2} | {} | {} | {} | {:.0} |",
                 line.sink,
                 line.side(),
                 line.threads,
                 line.cpu_seconds_per_million,
-                line.cpu_spread * 100.0,
+                percent(line.cpu_spread),
                 ratio(native.map(|native| line.cpu_seconds_per_million / native)),
-                line.records_per_second,
+                rate(line.records_per_second),
                 line.peak_mib
             )?;
         }
@@ -150,7 +151,7 @@ fn other(page: &mut String, report: &Report<'_>) -> Result<()> {
         )?;
         writeln!(
             page,
-            "| job | side | records | p50 ms | p99 ms | p99 of the rounds | max ms |\n| --- | --- | --: | --: | --: | --: | --: |"
+            "| job | side | records | p50 ms | p99 ms | p99 of each round | max ms |\n| --- | --- | --: | --: | --: | --: | --: |"
         )?;
         for line in report.latency {
             let (job, (least, most)) = (name(line.job), line.p99_spread);
@@ -238,7 +239,7 @@ mod tests {
     #[test]
     fn every_chart_of_the_page_is_beside_it() {
         let measured = |cpu: f64| Measured {
-            records_per_second: 1e6 / cpu,
+            records_per_second: Some(1e6 / cpu),
             cpu_seconds: cpu,
             cpu_seconds_to_last: cpu,
             broker_cpu_seconds: 0.0,

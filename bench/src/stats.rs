@@ -15,9 +15,9 @@ pub(crate) fn median(sorted: &[f64]) -> f64 {
     }
 }
 
-/// From the lowest to the highest, as a share of the median.
-pub(crate) fn spread(sorted: &[f64]) -> f64 {
-    (quantile(sorted, 1.0) - quantile(sorted, 0.0)) / median(sorted)
+/// From the lowest to the highest, as a share of the median; none of a single value.
+pub(crate) fn spread(sorted: &[f64]) -> Option<f64> {
+    (sorted.len() > 1).then(|| (quantile(sorted, 1.0) - quantile(sorted, 0.0)) / median(sorted))
 }
 
 /// The slope of the straight line that fits points best (least squares).
@@ -39,14 +39,15 @@ mod tests {
             assert!((quantile(&hundred, share) - value).abs() < 1e-9, "{share}");
         }
         assert!((quantile(&[3.0], 0.99) - 3.0).abs() < 1e-9);
-        assert!(quantile(&[], 0.5).is_nan() && median(&[]).is_nan() && spread(&[]).is_nan());
+        assert!(quantile(&[], 0.5).is_nan() && median(&[]).is_nan());
+        assert!(spread(&[]).is_none() && spread(&[3.0]).is_none());
     }
 
     #[test]
     fn the_median_of_an_even_number_is_between_two() {
         assert!((median(&[1.0, 2.0, 10.0]) - 2.0).abs() < 1e-9);
         assert!((median(&[1.0, 2.0, 4.0, 10.0]) - 3.0).abs() < 1e-9);
-        assert!((spread(&[0.9, 1.0, 1.2]) - 0.3).abs() < 1e-9);
+        assert!((spread(&[0.9, 1.0, 1.2]).unwrap() - 0.3).abs() < 1e-9);
     }
 
     #[test]
