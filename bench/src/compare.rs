@@ -16,9 +16,10 @@ const PEER_ROUNDS_IN_SHORT: u32 = 1;
 const PEER_JOB_IN_SHORT: Job = Job::Flatten;
 
 /// The broker's machine code is made while it works, and until then it takes up to three times its processor time. It is warm
-/// when a run costs it less than this much less than the cheapest before, or after so many runs.
-const WARM: f64 = 0.9;
-const WARMING_RUNS: u32 = 12;
+/// when so many runs in succession cost it hardly less than the cheapest before, or after so many runs in all.
+const HARDLY: f64 = 0.95;
+const WARM_AFTER: u32 = 3;
+const WARMING_RUNS: u32 = 16;
 
 /// In how many rounds at most, that one included which does not count, each side also runs on a single record.
 const EMPTY_ROUNDS: u32 = 2;
@@ -94,15 +95,16 @@ impl Comparison<'_> {
     /// Runs the native loop until the broker is warm.
     fn warm(&self, lab: &Lab<'_>) -> Result<()> {
         let (Some(&job), side) = (self.jobs.first(), Side::named(BAR)?) else { return Ok(()) };
-        let mut cheapest = f64::INFINITY;
+        let (mut cheapest, mut since) = (f64::INFINITY, 0);
         for run_number in 1..=WARMING_RUNS {
             let cost = run(lab, side, job, self.whole, &format!("warming-{run_number}"))?.broker_cpu_seconds;
             let per_million = cost * 1e6 / self.whole.records as f64;
             eprintln!("warming the broker, run {run_number}: it takes {per_million:.2} CPU-s per million records");
-            if cost > cheapest * WARM {
+            since = if cost < cheapest * HARDLY { 0 } else { since + 1 };
+            if since == WARM_AFTER {
                 break;
             }
-            cheapest = cost;
+            cheapest = cheapest.min(cost);
         }
         Ok(())
     }

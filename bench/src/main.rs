@@ -155,7 +155,7 @@ fn measure(lab: &Lab<'_>, options: &Options, sides: &[&'static Side], measuremen
         measurements.http = http::measure(lab, records, if options.short { 2 } else { 4 })?;
     }
     if parts.contains(&Part::Latency) {
-        let (rounds, seconds) = if options.short { (1, 5) } else { (3, 10) };
+        let (rounds, seconds) = if options.short { (3, 5) } else { (5, 10) };
         measurements.latency = latency::measure(lab, rounds, Duration::from_secs(seconds))?;
     }
     if parts.contains(&Part::Start) {
