@@ -151,8 +151,7 @@ fn measure(lab: &Lab<'_>, options: &Options, sides: &[&'static Side], measuremen
         [whole, share, one].iter().try_for_each(|input| input.delete(lab.broker, jobs))?;
     }
     if parts.contains(&Part::Http) {
-        let records = options.records().min(500_000);
-        measurements.http = http::measure(lab, records, if options.short { 2 } else { 4 })?;
+        measurements.http = http::measure(lab, options.records(), if options.short { 2 } else { 4 })?;
     }
     if parts.contains(&Part::Latency) {
         let (rounds, seconds) = if options.short { (3, 5) } else { (5, 10) };

@@ -9,6 +9,7 @@ use crate::http::endpoint::Row;
 use crate::http::json::{Kind, judge};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use std::cmp::Ordering;
 use std::fmt;
 use std::io::Write;
 
@@ -243,7 +244,7 @@ fn push_escaped(text: &str, out: &mut Vec<u8>) {
 /// The paths to the values that are looked for, as a tree.
 #[derive(Default)]
 struct Paths {
-    /// By key, in order.
+    /// By key, in the order of [`by_length`].
     below: Vec<(String, Paths)>,
     /// Where what is here goes.
     slots: Vec<usize>,
@@ -254,7 +255,7 @@ struct Paths {
 impl Paths {
     fn add(&mut self, path: &[String], slot: usize) {
         let Some((first, rest)) = path.split_first() else { return self.slots.push(slot) };
-        let at = self.below.binary_search_by(|(key, _)| key.cmp(first)).unwrap_or_else(|at| {
+        let at = self.below.binary_search_by(|(key, _)| by_length(key, first)).unwrap_or_else(|at| {
             let shown = if self.shown.is_empty() { first.clone() } else { format!("{}.{first}", self.shown) };
             self.below.insert(at, (first.clone(), Paths { shown, ..Paths::default() }));
             at
@@ -278,6 +279,11 @@ impl Paths {
         }
         self.find(raw, found).map_err(|error| error.to_string())
     }
+}
+
+/// The shorter first: most keys of a row differ by that, and their bytes are not looked at.
+fn by_length(one: &str, other: &str) -> Ordering {
+    one.len().cmp(&other.len()).then_with(|| one.cmp(other))
 }
 
 struct Find<'p, 'f, 't> {
@@ -325,7 +331,7 @@ impl<'p> Visitor<'_> for Key<'p> {
 
     fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
         let below = &self.0.below;
-        Ok(below.binary_search_by(|(known, _)| known.as_str().cmp(key)).ok().map(|at| &below[at].1))
+        Ok(below.binary_search_by(|(known, _)| by_length(known, key)).ok().map(|at| &below[at].1))
     }
 }
 
