@@ -3,12 +3,13 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
+languages := $(patsubst guest-sdk/%/check,%,$(wildcard guest-sdk/*/check))
 rust_guests := -p edgemill-guest -p conformance $(patsubst transforms/%/Cargo.toml,-p %,$(wildcard transforms/*/Cargo.toml))
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 export EDGEMILL_CACHE ?= $(CURDIR)/.cache
 export EDGEMILL_MODULES ?= $(target)/modules
 
-.PHONY: help demo test storm fuzz bench bench-micro instructions lint modules guests foreign kafka registry rust setup-build setup-test setup-bench
+.PHONY: help demo test programs host storm fuzz bench bench-micro instructions lint modules guests $(languages:%=guest-%) foreign kafka registry rust setup-build setup-test setup-bench
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -17,9 +18,14 @@ demo: modules ## run the main job on an embedded broker, with a swap while recor
 	cargo build
 	$(target)/debug/edgemill demo --modules $(EDGEMILL_MODULES)
 
-test: modules guests foreign setup-test kafka registry ## run every test, scenarios against a real Kafka included
-	cargo build --workspace --all-targets
+test: setup-test ## run every test, scenarios against a real Kafka included
+	$(MAKE) --no-print-directory --jobs=3 --output-sync=line programs
 	cargo test --workspace
+
+# what tests run on: guest languages wait for downloads and have compilers of one thread, so they are built beside the host
+programs: host modules guests foreign kafka registry
+host: setup-build
+	cargo build --workspace --all-targets
 
 storm: export EDGEMILL_STORM = 1
 storm: test ## run the tests with the scenarios in their long form
@@ -50,8 +56,9 @@ lint: setup-build ## check formatting, lints, licences and sources
 modules: setup-build ## build the transforms for both doors into target/modules
 	scripts/modules.sh $(target)
 
-guests: setup-test ## test the SDKs of all languages, and build their conformance transforms into target/conformance
-	scripts/guests.sh $(target)
+guests: $(languages:%=guest-%) ## test the SDKs of all languages, and build their conformance transforms into target/conformance
+$(languages:%=guest-%): guest-%: setup-test
+	scripts/guests.sh $(target) $*
 
 foreign: setup-test ## build modules with other systems' SDKs into target/modules/foreign, once for what they are made of
 	scripts/foreign.sh $(target)

