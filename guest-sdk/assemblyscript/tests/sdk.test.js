@@ -1,5 +1,9 @@
 // The SDK's own tests, under Node. The conformance suite tests the rest.
 import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import test from "node:test";
 import { load } from "edgemill/testing";
 
@@ -76,4 +80,24 @@ test("JSON is read as it is written, and refused where it is none", async () => 
   assert.deepEqual([outputs[0].key, outputs[0].timestamp, outputs[0].topic], ["k", 2, "there"]);
   const wrong = ["", "{", "{}x", '{"a"}', '{"a":}', "[1,]", '"\\"', '{"a":1,}', "nul", "-", "1 2", "9e", "01", '"\t"', '"\\ug000"', "[".repeat(100)];
   assert.equal(harness.run(wrong.map((value) => ({ value }))).rejects.length, wrong.length);
+});
+
+test("lines of the source are put into a module once, and what is none stays as it is", async () => {
+  const [folder, lines] = [await mkdtemp(join(tmpdir(), "lines-")), "node_modules/edgemill/lines.js"];
+  const [module, text] = [join(folder, "conformance.wasm"), join(folder, "text.wasm")];
+  try {
+    await copyFile(conformance, module);
+    await copyFile(`${conformance}.map`, `${module}.map`);
+    execFileSync(process.execPath, [lines, module]);
+    assert.deepEqual(await readFile(module), await readFile(conformance));
+    assert.ok((await readFile(module)).includes(".debug_line"));
+    await writeFile(text, "no module");
+    await writeFile(`${text}.map`, "{}");
+    const { status, stderr } = spawnSync(process.execPath, [lines, text, join(folder, "none.wasm")], { encoding: "utf8" });
+    assert.equal(status, 1);
+    assert.match(stderr, /text\.wasm: it is no WebAssembly\n.*none\.wasm: ENOENT/);
+    assert.equal(await readFile(text, "utf8"), "no module");
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

@@ -13,7 +13,8 @@ const LONGEST: usize = 4096;
 const RUST_LIBRARY: &str = "/rustc/";
 
 /// What the names of functions in a language's own library begin with, of which a panic passes many: the author's come after.
-const LIBRARIES: [&str; 7] = ["std::", "core::", "alloc::", "__rustc::", "__rust_", "rust_panic", "rust_begin_unwind"];
+const LIBRARIES: [&str; 8] =
+    ["std::", "core::", "alloc::", "__rustc::", "__rust_", "rust_panic", "rust_begin_unwind", "~lib/"];
 
 /// Appends the frames that have names, a recursion's only once. Those of Rust's own library, which are the first ones of
 /// every panic, are left out where it is known which they are. Most modules are stripped: then there are none.
@@ -118,6 +119,7 @@ mod tests {
             of(&[&panic[..], &["loud::deep", "core::ops::call", "transform"]].concat()),
             ["loud::deep", "core::ops::call", "transform"]
         );
+        assert_eq!(of(&["~lib/edgemill_abort/edgemill_abort", "loud/Loud#transform"]), ["loud/Loud#transform"]);
         assert_eq!(of(&["standard", "std::process::abort"]), ["standard", "std::process::abort"]);
         assert_eq!(of(&panic), panic);
     }

@@ -34,6 +34,13 @@ fn a_trap_names_the_line_of_the_source_and_the_functions() -> Result<()> {
         ("c", "c/conformance.c", "IS(\"trap\")", "; in ", "transform"),
         ("cpp", "cpp/conformance.cpp", "word == \"trap\"", "; in ", "Conformance::transform(edgemill::Record"),
         ("zig", "zig/conformance.zig", ".trap =>", "; in ", "Transform.transform"),
+        (
+            "assemblyscript",
+            "assemblyscript/conformance.ts",
+            "\"trap\")",
+            "; in ",
+            "conformance/Conformance#transform (",
+        ),
         ("rust-lines", "rust/src/lib.rs", "b\"trap\" =>", "; in ", "transform"),
         ("go", "go/conformance.go", "panic(\"as it was told\")", "; at main.", "main.(*conformance).Transform ("),
     ] {
