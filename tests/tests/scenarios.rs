@@ -35,6 +35,7 @@ mod scenarios {
     mod moves;
     mod new;
     mod once;
+    mod pages;
     mod parallel;
     mod pipeline;
     mod poison;
