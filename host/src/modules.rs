@@ -16,7 +16,7 @@ pub mod watch;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{step}: {message}")]
 pub struct LoadError {
-    /// What was being done: `read`, `compile`, `link`, `version`, `instantiate`, `configure`, `self-test`.
+    /// What was being done: `read`, `compile`, `link`, `version`, `instantiate`, `configure`, `look-back`, `self-test`.
     pub step: &'static str,
     /// What is wrong and what to do.
     pub message: String,

@@ -101,7 +101,11 @@ fn load_modules(config: &Config, mut report: Report, ask: bool) -> Result<(Repor
                     ));
                 }
                 Err(error) => {
-                    let place = if error.step == "configure" { "config" } else { "module" };
+                    let place = match error.step {
+                        "configure" => "config",
+                        "look-back" => "look_back",
+                        _ => "module",
+                    };
                     report
                         .add(&format!("{key}.{place}"), format!("the module {} does not load: {error}", stage.module));
                 }
