@@ -43,6 +43,14 @@ pub trait Module: Send + Sync {
     /// It does not start, or refuses its configuration.
     fn instantiate(&self) -> Result<Box<dyn Transform>, LoadError>;
 
+    /// Tries it on what the source has now, before it takes the place of one that runs.
+    ///
+    /// # Errors
+    /// Why it would not do.
+    fn try_out(&self) -> Result<(), LoadError> {
+        Ok(())
+    }
+
     /// Whether it keeps something for each partition from record to record, so that its records cannot be shared out among
     /// instances.
     fn is_by_partition(&self) -> bool {

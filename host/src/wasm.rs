@@ -175,10 +175,10 @@ impl Engine {
         self.stage(stage, bytes, None)
     }
 
-    /// As [`Engine::load_stage`]. Where it looks back, it is shown `past`, and tried on it.
+    /// As [`Engine::load_stage`]. Where it looks back, it is shown `past`.
     ///
     /// # Errors
-    /// As [`Engine::load_stage`]; or it takes nothing of what was before.
+    /// As [`Engine::load_stage`].
     pub fn load_with_past(
         &self,
         stage: &Stage,

@@ -105,10 +105,8 @@ pub(super) fn load(
     let (name, past) = (what.name.to_owned(), what.past.clone());
     let smart = Arc::new(SmartModule { name, work, function, params, look_back, past, lanes: Lanes::default() });
     let blueprint = Arc::new(Blueprint::new(&linker, module, what)?);
+    // one that looks back makes no instance before it has a lane
     Instance::start(&blueprint, &smart)?;
-    if let (Some(look_back), Some(past)) = (look_back, &what.past) {
-        ByLane::new(&blueprint, &smart, look_back).try_out(&**past)?;
-    }
     PlainModule::share(blueprint, smart)
 }
 
@@ -166,6 +164,13 @@ impl Start for Arc<SmartModule> {
         match self.look_back {
             Some(look_back) => Ok(Box::new(ByLane::new(blueprint, self, look_back))),
             None => Ok(Box::new(Instance::start(blueprint, self)?)),
+        }
+    }
+
+    fn try_out(&self, blueprint: &Arc<Blueprint>) -> Result<(), LoadError> {
+        match (self.look_back, &self.past) {
+            (Some(look_back), Some(past)) => ByLane::new(blueprint, self, look_back).try_out(&**past),
+            _ => Ok(()),
         }
     }
 

@@ -31,7 +31,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// tombstones leave holes.
 const FARTHER: (i64, u32) = (4, 4);
 
-/// Partitions that a module is tried on when it is loaded.
+/// Partitions that a module is tried on before it replaces one that runs.
 const TRIED: usize = 8;
 
 /// Instances by partition, of one worker.

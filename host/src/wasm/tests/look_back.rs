@@ -178,7 +178,8 @@ fn promise_one_a_record_that_look_back_does_not_take_is_left_out_and_no_other() 
 fn promise_keep_a_module_whose_look_back_takes_nothing_of_what_is_there_is_refused() {
     let refused = |letters: &'static str| {
         let past = Arc::new(Log { at: letters.len() as i64, ..log(letters) });
-        load(Some(LookBack { last: 9, age: None }), "remembers", &past).map(drop).map_err(|error| error.to_string())
+        let module = load(Some(LookBack { last: 9, age: None }), "remembers", &past).unwrap();
+        module.try_out().map_err(|error| error.to_string())
     };
     let why = "look-back: look_back takes none of the last 2 records: flights/0, offset 0: no";
     assert_eq!(refused("rr"), Err(why.to_owned()));
@@ -186,10 +187,8 @@ fn promise_keep_a_module_whose_look_back_takes_nothing_of_what_is_there_is_refus
     // one record may be to blame itself
     assert_eq!((refused("r"), refused("xa"), refused("")), (Ok(()), Ok(()), Ok(())));
     let past = Arc::new(Log { at: 3, fails: true, ..log("abc") });
-    assert!(
-        load(Some(LookBack { last: 9, age: None }), "remembers", &past).is_ok(),
-        "what cannot be read refuses none"
-    );
+    let module = load(Some(LookBack { last: 9, age: None }), "remembers", &past).unwrap();
+    assert_eq!(module.try_out(), Ok(()), "what cannot be read refuses none");
 }
 
 #[test]
