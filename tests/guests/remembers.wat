@@ -1,6 +1,6 @@
 ;; A SmartModule that gives, for each record, the values of all that it has seen before: those of look_back, and its own. Values
 ;; are of one byte and without a key. look_back does not take three of them: "x" (it traps), "r" (it refuses) and "l" (it
-;; never ends); array_map traps at "p".
+;; never ends); array_map traps at "p", and takes 9 MiB of memory at "G".
 (module
   (import "env" "copy_records" (func $copy_records (param i32 i32)))
   (memory (export "memory") 17)
@@ -33,6 +33,7 @@
     (local $value i32) (local $end i32)
     (local.set $value (i32.load8_u (i32.add (local.get $at) (i32.const 22))))
     (if (i32.eq (local.get $value) (i32.const 0x70)) (then unreachable))
+    (if (i32.eq (local.get $value) (i32.const 0x47)) (then (drop (memory.grow (i32.const 144)))))
     (i32.store8 (i32.const 1028) (i32.mul (i32.const 2) (i32.add (i32.const 6) (global.get $seen))))
     (i32.store8 (i32.const 1033) (i32.mul (i32.const 2) (global.get $seen)))
     ;; no headers, and no error

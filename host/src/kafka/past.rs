@@ -73,10 +73,10 @@ impl KafkaPast {
         handle.assign(&list).map_err(|error| failed(&error.text))?;
         let (mut next, mut at_end, mut faults) = (from, false, Vec::new());
         while next < range.end && !at_end {
+            serve(&mut session, Duration::ZERO)?;
             let fetched = tap.next(BATCH, &mut faults);
             at_end = faults.iter().any(|fault| fault.code == Code::PartitionEOF) && tap.is_empty();
             let Some(mut fetched) = fetched else {
-                serve(&mut session, Duration::ZERO)?;
                 if let Some(fault) = faults.drain(..).find(|fault| fault.code != Code::PartitionEOF) {
                     session.health.note(&fault, false, &partition.to_string());
                 }

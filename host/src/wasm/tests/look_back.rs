@@ -15,7 +15,8 @@ struct Log {
     /// Where lanes would begin.
     at: i64,
     fails: bool,
-    reads: Mutex<Vec<Range<i64>>>,
+    /// From where to where it was read.
+    reads: Mutex<Vec<(i64, i64)>>,
 }
 
 impl Past for Log {
@@ -32,7 +33,7 @@ impl Past for Log {
         if !go_on() {
             return Err(PastError::Abandoned);
         }
-        self.reads.lock().unwrap().push(range.clone());
+        self.reads.lock().unwrap().push((range.start, range.end));
         for offset in range.start.max(self.oldest)..range.end {
             show(&of(offset, &self.letters[offset as usize..][..1], &mut Vec::new()));
         }
@@ -100,13 +101,13 @@ fn before_its_first_record_it_is_shown_the_last_in_front_of_that_and_then_no_mor
     let mut guest = looking(3, &past);
     assert_eq!(give(&mut *guest, 5, "fg"), ["cde", "cdef"]);
     assert_eq!(give(&mut *guest, 7, "h"), ["cdefg"]);
-    assert_eq!(*past.reads.lock().unwrap(), [2..5]);
+    assert_eq!(*past.reads.lock().unwrap(), [(2, 5)]);
     // the whole partition, where there is no more
     assert_eq!(give(&mut *looking(9, &past), 2, "c"), ["ab"]);
     assert_eq!(give(&mut *looking(9, &past), 0, "ab"), ["", "a"]);
     let past = Arc::new(Log { oldest: 3, ..log("abcdefgh") });
     assert_eq!(give(&mut *looking(3, &past), 5, "f"), ["de"]);
-    assert_eq!(*past.reads.lock().unwrap(), [2..5], "nothing is before the oldest");
+    assert_eq!(*past.reads.lock().unwrap(), [(2, 5)], "nothing is before the oldest");
 }
 
 #[test]
@@ -114,7 +115,7 @@ fn holes_and_tombstones_are_not_among_the_last_records() {
     let past = Arc::new(log("ab   c     d"));
     let mut guest = looking(3, &past);
     assert_eq!(give(&mut *guest, 12, " e"), ["null", "bcd"]);
-    assert_eq!(*past.reads.lock().unwrap(), [9..12, 0..12]);
+    assert_eq!(*past.reads.lock().unwrap(), [(9, 12), (0, 12)]);
 }
 
 #[test]
@@ -128,7 +129,7 @@ fn what_was_before_is_shown_again_to_the_instance_that_follows_one_that_faulted(
     assert_eq!(give(&mut *guest, 4, "e"), ["cd"]);
     assert_eq!(give(&mut *guest, 5, "p"), ["trap"]);
     assert_eq!(give(&mut *guest, 6, "gh"), ["de", "deg"]);
-    assert_eq!(*past.reads.lock().unwrap(), [1..3], "and nothing is read for it");
+    assert_eq!(*past.reads.lock().unwrap(), [(1, 3)], "and nothing is read for it");
 }
 
 #[test]
@@ -137,13 +138,23 @@ fn a_lane_that_is_read_again_is_as_if_it_began_there() {
     let mut guest = looking(2, &past);
     assert_eq!(give(&mut *guest, 4, "efgh"), ["cd", "cde", "cdef", "cdefg"]);
     assert_eq!(give(&mut *guest, 6, "gh"), ["ef", "efg"], "from what is kept");
-    assert_eq!(*past.reads.lock().unwrap(), [2..4]);
+    assert_eq!(*past.reads.lock().unwrap(), [(2, 4)]);
     assert_eq!(give(&mut *guest, 3, "defg"), ["bc", "bcd", "bcde", "bcdef"]);
-    assert_eq!(*past.reads.lock().unwrap(), [2..4, 1..3]);
+    assert_eq!(*past.reads.lock().unwrap(), [(2, 4), (1, 3)]);
     // it went away, and came back farther on
     guest.end(&lane(0));
     guest.begin(&lane(0));
     assert_eq!(give(&mut *guest, 7, "h"), ["fg"]);
+}
+
+#[test]
+fn an_instance_that_leaks_is_replaced_by_one_that_is_shown_the_last_records() {
+    let past = Arc::new(log("abcd"));
+    let mut guest = looking(2, &past);
+    assert_eq!(give(&mut *guest, 2, "cd"), ["ab", "abc"]);
+    assert_eq!(give(&mut *guest, 4, "G"), ["abcd"]);
+    assert_eq!(give(&mut *guest, 5, "f"), ["dG"]);
+    assert_eq!(*past.reads.lock().unwrap(), [(0, 2)]);
 }
 
 #[test]
