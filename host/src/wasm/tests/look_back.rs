@@ -142,9 +142,11 @@ fn a_lane_that_is_read_again_is_as_if_it_began_there() {
     assert_eq!(give(&mut *guest, 3, "defg"), ["bc", "bcd", "bcde", "bcdef"]);
     assert_eq!(*past.reads.lock().unwrap(), [(2, 4), (1, 3)]);
     // it went away, and came back farther on
-    guest.end(&lane(0));
     guest.begin(&lane(0));
     assert_eq!(give(&mut *guest, 7, "h"), ["fg"]);
+    assert!(guest.memory() > 0);
+    guest.end(&lane(0));
+    assert_eq!(guest.memory(), 0);
 }
 
 #[test]
