@@ -1,6 +1,6 @@
 ;; A SmartModule that gives, for each record, the values of all that it has seen before: those of look_back, and its own. Values
 ;; are of one byte and without a key. look_back does not take three of them: "x" (it traps), "r" (it refuses) and "l" (it
-;; never ends); array_map traps at "p", and takes 9 MiB of memory at "G".
+;; never ends); array_map traps at "p". Both take 9 MiB of memory at "G".
 (module
   (import "env" "copy_records" (func $copy_records (param i32 i32)))
   (memory (export "memory") 17)
@@ -25,6 +25,7 @@
         (then (call $copy_records (i32.const 512) (i32.const 4)) (return (i32.const -99))))
       (loop $ever (br_if $ever (i32.eq (local.get $value) (i32.const 0x6c))))
       (call $remember (local.get $value))
+      (if (i32.eq (local.get $value) (i32.const 0x47)) (then (drop (memory.grow (i32.const 144)))))
       (local.set $at (i32.add (local.get $at) (i32.const 8)))
       (local.set $left (i32.sub (local.get $left) (i32.const 1)))
       (br $records))

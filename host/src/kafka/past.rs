@@ -23,6 +23,9 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// How often it is asked whether to go on.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// What is fetched behind the range is for nobody: a part of the budget does.
+const SHARE: usize = 16;
+
 const BATCH: BatchLimit = BatchLimit { records: 1024, bytes: 1 << 20 };
 
 /// What the topics of a source had before.
@@ -47,7 +50,7 @@ impl KafkaPast {
     ) -> Result<i64, Verdict> {
         let deadline = Instant::now() + LIMIT;
         let failed = |what: &str| Verdict::Anew(what.to_owned());
-        let mut options = options::consumer(&self.config, &self.identity, 1);
+        let mut options = options::consumer(&self.config, &self.identity, SHARE);
         // at the end of what there is nobody waits for more
         options.set("enable.partition.eof", "true").set("fetch.wait.max.ms", "20").set("auto.offset.reset", "earliest");
         let mut health = Health::new(&self.config.client, &self.identity, "look-back");

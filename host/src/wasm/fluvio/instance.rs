@@ -30,7 +30,7 @@ pub(super) struct Instance {
     alloc: TypedFunc<u32, u32>,
     function: Function,
     /// Its memory when it had started.
-    fresh: usize,
+    pub(super) fresh: usize,
     /// A call went wrong: the guest's state is undefined since.
     spent: bool,
     pub(super) input: Vec<u8>,

@@ -123,6 +123,10 @@ impl ByLane {
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<(), PastError> {
         let (last, room) = (self.look_back.last, self.blueprint.limits.memory);
+        if offset <= 0 {
+            tail.has_the_beginning();
+            return Ok(());
+        }
         let mut reach = last as i64;
         for turn in 0..=FARTHER.1 {
             *tail = Tail::default();
@@ -182,6 +186,8 @@ impl ByLane {
                     }
                 }
             }
+            // what it has built up is no leak
+            instance.fresh = instance.memory();
             return Ok((instance, shown));
         }
     }

@@ -156,7 +156,11 @@ fn an_instance_that_leaks_is_replaced_by_one_that_is_shown_the_last_records() {
     assert_eq!(give(&mut *guest, 2, "cd"), ["ab", "abc"]);
     assert_eq!(give(&mut *guest, 4, "G"), ["abcd"]);
     assert_eq!(give(&mut *guest, 5, "f"), ["dG"]);
+    assert_eq!(give(&mut *guest, 6, "g"), ["dGf"], "what look_back builds up is no leak");
     assert_eq!(*past.reads.lock().unwrap(), [(0, 2)]);
+    // nothing is before the first
+    assert_eq!(give(&mut *looking(2, &past), 0, "a"), [""]);
+    assert_eq!(past.reads.lock().unwrap().len(), 1);
 }
 
 #[test]
