@@ -4,13 +4,15 @@ use crate::batch::Batch;
 use crate::modules::Module;
 use crate::outputs::Outputs;
 use crate::policy::{Class, Failure, Policy, Rule};
+use crate::record::Partition;
+use apply::ApplyError;
 use std::sync::Arc;
 
 pub mod apply;
 mod stage;
 pub mod team;
 
-/// A call that went wrong. The instance is discarded, whatever it was.
+/// A call that went wrong. The instance is discarded, whatever it was, but where it [outlives](Transform::outlives_faults) that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// What kind.
@@ -33,6 +35,15 @@ impl Fault {
 
 /// A live instance of a module, owned by one worker.
 pub trait Transform: Send {
+    /// Makes ready for a batch that comes next: what looks back reads what it has not seen. `go_on` is asked now and then; false
+    /// abandons it.
+    ///
+    /// # Errors
+    /// See [`ApplyError`]. No record is at fault.
+    fn prepare(&mut self, _batch: &Batch<'_>, _go_on: &mut dyn FnMut() -> bool) -> Result<(), ApplyError> {
+        Ok(())
+    }
+
     /// Transforms a batch into `outputs`, which are empty before. What comes back has passed [`Outputs::check`].
     ///
     /// A batch of one record may take the module's whole time limit; a larger one is cut after a shorter slice.
@@ -46,6 +57,17 @@ pub trait Transform: Send {
     fn most(&self) -> usize {
         usize::MAX
     }
+
+    /// Whether it is of use after a fault: what was at fault in it is gone already.
+    fn outlives_faults(&self) -> bool {
+        false
+    }
+
+    /// A partition is a lane from now on, or again: what was known of an earlier one is outdated.
+    fn begin(&mut self, _partition: &Partition) {}
+
+    /// A partition is no lane any more.
+    fn end(&mut self, _partition: &Partition) {}
 
     /// The memory it holds, in bytes.
     fn memory(&self) -> usize;

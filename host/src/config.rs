@@ -18,6 +18,7 @@ mod clients;
 mod dotenv;
 mod file;
 mod http;
+mod look_back;
 mod machine;
 mod names;
 mod on;
@@ -68,6 +69,7 @@ pub trait Surroundings {
 }
 
 /// Instances that may live at once: workers times parts times modules of all pipelines, and as many again while modules are swapped.
+/// A module that looks back counts for [`LOOKING_BACK`] of them.
 pub const INSTANCES: u32 = 4000;
 
 /// A whole configuration file.
@@ -295,9 +297,23 @@ pub struct Stage {
     pub limits: Limits,
     /// What is done with records that fail in it.
     pub policy: Policy,
+    /// How far it looks back before the first record of a partition; `None`: it does not.
+    pub look_back: Option<LookBack>,
     /// What the pipeline reads and writes.
     pub ends: Ends,
 }
+
+/// How many of the records in front of the first one a module is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LookBack {
+    /// So many, at the most.
+    pub last: usize,
+    /// None that is older than this.
+    pub age: Option<Duration>,
+}
+
+/// The instances of a module that looks back, which has one for each partition, that a worker keeps alive at once.
+pub const LOOKING_BACK: usize = 64;
 
 /// What a pipeline reads and writes, by name: modules made for other systems want to know. Empty without a pipeline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,6 +6,7 @@ mod health;
 pub mod mock;
 pub mod offsets;
 mod options;
+pub mod past;
 pub mod probe;
 pub mod range;
 mod raw;

@@ -16,7 +16,7 @@ pub mod watch;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{step}: {message}")]
 pub struct LoadError {
-    /// What was being done: `read`, `compile`, `link`, `version`, `instantiate`, `configure`, `self-test`.
+    /// What was being done: `read`, `compile`, `link`, `version`, `instantiate`, `configure`, `look-back`, `self-test`.
     pub step: &'static str,
     /// What is wrong and what to do.
     pub message: String,
@@ -42,6 +42,14 @@ pub trait Module: Send + Sync {
     /// # Errors
     /// It does not start, or refuses its configuration.
     fn instantiate(&self) -> Result<Box<dyn Transform>, LoadError>;
+
+    /// Tries it on what the source has now, before it takes the place of one that runs.
+    ///
+    /// # Errors
+    /// Why it would not do.
+    fn try_out(&self) -> Result<(), LoadError> {
+        Ok(())
+    }
 
     /// Whether it keeps something for each partition from record to record, so that its records cannot be shared out among
     /// instances.

@@ -5,11 +5,12 @@ use crate::admin::{self, PipelineView, View};
 use crate::backoff::Backoff;
 use crate::chain::team::Team;
 use crate::config::{Config, Delivery, KafkaSource as SourceConfig, Pipeline, Sink as SinkConfig, Stage};
+use crate::kafka::past::KafkaPast;
 use crate::kafka::{Identity, KafkaSink, KafkaSource};
 use crate::metrics::{self, WorkerMetrics};
 use crate::modules::last_good::LastGood;
 use crate::modules::plans::{Plans, Refused};
-use crate::modules::reload::{self, Load, Loader};
+use crate::modules::reload::{self, Loader};
 use crate::modules::watch::Watch;
 use crate::route::Routes;
 use crate::sink::late::LateErrors;
@@ -101,7 +102,6 @@ impl Service {
         let engine = Engine::new(Some(&config.state)).map_err(|error| RunError::Configuration(error.to_string()))?;
         let requests = Requests::default();
         grant_registry(&engine, &config, &requests)?;
-        let load: Load = Arc::new(move |stage: &Stage, bytes: &[u8]| engine.load_stage(stage, bytes));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("admin")
@@ -122,7 +122,7 @@ impl Service {
             watch: None,
             config,
         };
-        let started = service.start_pipelines(&load, &ends).and_then(|()| service.start_admin(handle));
+        let started = service.start_pipelines(&engine, &ends).and_then(|()| service.start_admin(handle));
         match started {
             Ok(()) => Ok(service),
             Err(error) => {
@@ -133,12 +133,12 @@ impl Service {
         }
     }
 
-    fn start_pipelines(&mut self, load: &Load, ends: &SyncSender<Result<(), String>>) -> Result<(), RunError> {
+    fn start_pipelines(&mut self, engine: &Engine, ends: &SyncSender<Result<(), String>>) -> Result<(), RunError> {
         let mut followed = Vec::new();
         let mut ready = Vec::new();
         // all first plans before any worker: a broken module in the last pipeline must not start the first
         for pipeline in &self.config.pipelines {
-            let (loader, plans, wakes) = prepare(&self.config, pipeline, load)?;
+            let (loader, plans, wakes) = prepare(&self.config, pipeline, engine)?;
             followed.push((loader, plans.clone()));
             ready.push((pipeline.clone(), plans, wakes, Http::new(&pipeline.sink, &self.requests)?));
         }
@@ -267,14 +267,15 @@ impl Service {
 
 type Prepared = (Loader, Arc<Plans>, Vec<(Wake, Arc<Handover>)>);
 
-fn loader(config: &Config, pipeline: &Pipeline, load: &Load) -> Loader {
+fn loader(config: &Config, pipeline: &Pipeline, engine: &Engine) -> Loader {
+    let (engine, past) = (engine.clone(), KafkaPast::new(&pipeline.source, &pipeline.name, &config.host));
     Loader {
         pipeline: pipeline.name.clone(),
         folder: config.modules.clone(),
         stages: pipeline.chain.clone(),
         parallel: pipeline.parallel,
         sink: pipeline.policy,
-        load: load.clone(),
+        load: Arc::new(move |stage: &Stage, bytes: &[u8]| engine.load_with_past(stage, bytes, past.clone())),
         self_test: crate::modules::self_test::run,
         last_good: LastGood::new(config, pipeline),
     }
@@ -286,8 +287,8 @@ fn broken(pipeline: &Pipeline, refused: &Refused) -> RunError {
 }
 
 /// Loads a pipeline's first plan and makes what its workers share.
-fn prepare(config: &Config, pipeline: &Pipeline, load: &Load) -> Result<Prepared, RunError> {
-    let loader = loader(config, pipeline, load);
+fn prepare(config: &Config, pipeline: &Pipeline, engine: &Engine) -> Result<Prepared, RunError> {
+    let loader = loader(config, pipeline, engine);
     let (plan, refused) = loader.first().map_err(|refused| broken(pipeline, &refused))?;
     tracing::info!(pipeline = pipeline.name, plan = plan.number, chain = plan.describe(), "first plan");
     metrics::plan_published(&pipeline.name, plan.number);

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 pub mod paced;
+pub mod past;
 
 /// How much one batch may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,9 +4,10 @@
 //! The only place that knows wasmtime. `unsafe` is in `compile`, where compiled modules are taken from the cache, and in
 //! `component`, where columns are lowered and lifted without a copy between.
 
-use crate::config::{Ends, Limits, ModuleType, Stage};
+use crate::config::{Ends, Limits, LookBack, ModuleType, Stage};
 use crate::modules::{LoadError, Module};
 use crate::registry::Registry;
+use crate::source::past::Past;
 use cache::Cache;
 use serde_json::Value;
 use settings::Checks;
@@ -87,6 +88,8 @@ struct Loading<'a> {
     limits: Limits,
     ends: &'a Ends,
     registry: Option<Arc<dyn Registry>>,
+    look_back: Option<LookBack>,
+    past: Option<Arc<dyn Past>>,
 }
 
 /// The engine could not be made.
@@ -128,7 +131,9 @@ impl Engine {
     // Promise: keep
     pub fn load(&self, name: &str, bytes: &[u8], config: &Value, limits: Limits) -> Result<Arc<dyn Module>, LoadError> {
         let ends = &Ends::default();
-        self.make(bytes, None, Loading { name, hash: String::new(), config, limits, ends, registry: None })
+        let hash = String::new();
+        let what = Loading { name, hash, config, limits, ends, registry: None, look_back: None, past: None };
+        self.make(bytes, None, what)
     }
 
     fn make(&self, bytes: &[u8], wanted: Option<ModuleType>, what: Loading<'_>) -> Result<Arc<dyn Module>, LoadError> {
@@ -137,6 +142,10 @@ impl Engine {
             inspection.check_type(wanted)?;
         }
         inspection.check()?;
+        if what.look_back.is_some() && inspection.made_for != Some(ModuleType::Fluvio) {
+            let message = "only a Fluvio SmartModule looks back, which this is not: leave `look_back` out";
+            return Err(LoadError::new("look-back", message));
+        }
         let runtime = self.runtime(what.limits)?;
         let what = Loading { hash: inspection.sha256, ..what };
         let (engine, cache) = (&runtime.engine, self.shared.cache.as_ref());
@@ -158,14 +167,31 @@ impl Engine {
         }
     }
 
-    /// Makes a module as a chain's table wants it.
+    /// Makes a module as a chain's table wants it. Where it looks back, every partition is as if nothing had been before.
     ///
     /// # Errors
     /// As [`Engine::load`]; or it is made for something else than the table says.
     pub fn load_stage(&self, stage: &Stage, bytes: &[u8]) -> Result<Arc<dyn Module>, LoadError> {
-        let Stage { module: name, config, limits, ends, module_type, .. } = stage;
-        let registry = self.shared.registry.get().cloned();
-        let what = Loading { name, hash: String::new(), config, limits: *limits, ends, registry };
+        self.stage(stage, bytes, None)
+    }
+
+    /// As [`Engine::load_stage`]. Where it looks back, it is shown `past`.
+    ///
+    /// # Errors
+    /// As [`Engine::load_stage`].
+    pub fn load_with_past(
+        &self,
+        stage: &Stage,
+        bytes: &[u8],
+        past: Arc<dyn Past>,
+    ) -> Result<Arc<dyn Module>, LoadError> {
+        self.stage(stage, bytes, Some(past))
+    }
+
+    fn stage(&self, stage: &Stage, bytes: &[u8], past: Option<Arc<dyn Past>>) -> Result<Arc<dyn Module>, LoadError> {
+        let Stage { module: name, config, limits, ends, module_type, look_back, .. } = stage;
+        let (registry, limits, look_back) = (self.shared.registry.get().cloned(), *limits, *look_back);
+        let what = Loading { name, hash: String::new(), config, limits, ends, registry, look_back, past };
         self.make(bytes, *module_type, what)
     }
 

@@ -259,6 +259,7 @@ impl Worker {
         let started = Instant::now();
         let Some(chain) = self.handover.take() else { return };
         let before = std::mem::replace(&mut self.chain, chain);
+        self.lanes.iter().for_each(|book| self.chain.begin(&book.partition));
         let number = self.chain.plan().number;
         self.hands.counts.restarts = 0;
         self.lanes.iter_mut().for_each(|book| book.plan_since = None);
@@ -293,6 +294,7 @@ impl Worker {
         }
         for (lane, partition) in lanes {
             tracing::info!(%partition, "lane assigned");
+            self.chain.begin(&partition);
             let suspect = self.suspicion();
             self.lanes.push(LaneBook::new(lane, partition, suspect));
         }
@@ -326,6 +328,7 @@ impl Worker {
         self.lanes = kept;
         for LaneBook { partition, .. } in gone as Vec<LaneBook> {
             tracing::info!(%partition, lost, "lane revoked");
+            self.chain.end(&partition);
         }
         self.obey_holds();
         self.next_status = Instant::now();

@@ -30,6 +30,7 @@ mod scenarios {
     mod languages;
     mod late;
     mod load;
+    mod look_back;
     mod million;
     mod mixed;
     mod moves;

@@ -7,6 +7,7 @@ use crate::batch::Batch;
 use crate::modules::LoadError;
 use crate::outputs::Outputs;
 use crate::policy::{Class, Failure};
+use crate::record::Partition;
 use crate::route::{Route, Routes};
 use std::sync::Arc;
 
@@ -77,6 +78,16 @@ impl Chain {
         Ok(self)
     }
 
+    /// A partition is a lane from now on: modules that look back do that before its first batch.
+    pub fn begin(&mut self, partition: &Partition) {
+        self.stages_mut().for_each(|stage| stage.begin(partition));
+    }
+
+    /// A partition is no lane any more.
+    pub fn end(&mut self, partition: &Partition) {
+        self.stages_mut().for_each(|stage| stage.end(partition));
+    }
+
     /// The plan that it runs.
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
@@ -99,6 +110,10 @@ impl Chain {
 
     fn stages(&self) -> impl Iterator<Item = &Stage> {
         std::iter::once(&self.line).chain(&self.more).flat_map(|line| &line.0)
+    }
+
+    fn stages_mut(&mut self) -> impl Iterator<Item = &mut Stage> {
+        std::iter::once(&mut self.line).chain(&mut self.more).flat_map(|line| &mut line.0)
     }
 
     /// Passes a batch through all modules. `go_on` is asked between calls of a replay; false abandons it.

@@ -5,6 +5,7 @@ use super::{Fault, PlanStage, Transform};
 use crate::batch::Batch;
 use crate::chain::apply::ApplyError;
 use crate::outputs::Outputs;
+use crate::record::Partition;
 use std::ops::Range;
 
 /// Successful calls after which a stage that had to make its calls smaller tries larger ones again.
@@ -49,6 +50,20 @@ impl Stage {
         self.live.as_ref().is_some_and(|live| live.starved())
     }
 
+    /// A partition is a lane from now on.
+    pub(super) fn begin(&mut self, partition: &Partition) {
+        if let Some(live) = &mut self.live {
+            live.begin(partition);
+        }
+    }
+
+    /// A partition is no lane any more.
+    pub(super) fn end(&mut self, partition: &Partition) {
+        if let Some(live) = &mut self.live {
+            live.end(partition);
+        }
+    }
+
     /// Fills `outputs` with what the module makes of the batch, less the records that fell.
     // Promise: one
     pub(super) fn run(
@@ -63,6 +78,7 @@ impl Stage {
         if batch.len() > self.most()? {
             return self.replay(batch, Parts::of(0..batch.len()), go_on);
         }
+        self.live()?.prepare(batch, go_on)?;
         let mut outputs = std::mem::take(&mut self.outputs);
         let result = self.live()?.transform(batch, &mut outputs);
         self.outputs = outputs;
@@ -97,6 +113,7 @@ impl Stage {
             }
             let Some(range) = parts.next(self.most()?) else { break };
             let part = batch.slice(range.clone());
+            self.live()?.prepare(&part, go_on)?;
             let mut outputs = std::mem::take(&mut self.part);
             outputs.clear();
             let result = self.live()?.transform(&part, &mut outputs);
@@ -141,7 +158,7 @@ impl Stage {
     }
 
     fn discard(&mut self) {
-        self.live = None;
+        self.live.take_if(|live| !live.outlives_faults());
         self.restarts += 1;
     }
 

@@ -93,15 +93,23 @@ fn load_modules(config: &Config, mut report: Report, ask: bool) -> Result<(Repor
                     let time = stage.limits.time.map_or("no limit of time".to_owned(), |time| {
                         format!("{} a record at the most", duration_text(time))
                     });
+                    let look_back = stage.look_back.map_or(String::new(), |look_back| {
+                        let age = look_back.age.map(|age| format!(" of {}", duration_text(age))).unwrap_or_default();
+                        format!(", looks back on {} records{age}", look_back.last)
+                    });
                     chain.push(format!(
-                        "{} ({}, {}, {time})",
+                        "{} ({}, {}, {time}{look_back})",
                         stage.module,
                         hash.get(..12).unwrap_or(hash),
                         size_text(stage.limits.memory)
                     ));
                 }
                 Err(error) => {
-                    let place = if error.step == "configure" { "config" } else { "module" };
+                    let place = match error.step {
+                        "configure" => "config",
+                        "look-back" => "look_back",
+                        _ => "module",
+                    };
                     report
                         .add(&format!("{key}.{place}"), format!("the module {} does not load: {error}", stage.module));
                 }

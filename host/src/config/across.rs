@@ -2,7 +2,7 @@
 
 use super::clients::Written;
 use super::reader::{Place, Reader};
-use super::{INSTANCES, Pipeline, Topics};
+use super::{INSTANCES, LOOKING_BACK, Pipeline, Stage, Topics};
 use regex::Regex;
 
 /// A pipeline as it was read, with the places of what is compared.
@@ -43,7 +43,11 @@ pub(super) fn check(reader: &Reader<'_>, drafts: &[Draft]) {
 
 /// Told at the pipeline that has the most.
 fn instances(reader: &Reader<'_>, drafts: &[Draft]) {
-    let of = |draft: &Draft| draft.pipeline.workers * draft.pipeline.parallel * draft.pipeline.chain.len();
+    let of = |draft: &Draft| {
+        let Pipeline { workers, parallel, chain, .. } = &draft.pipeline;
+        let instances = |stage: &Stage| stage.look_back.map_or(1, |_| LOOKING_BACK);
+        workers * parallel * chain.iter().map(instances).sum::<usize>()
+    };
     let (sum, most) = (drafts.iter().map(of).sum::<usize>(), INSTANCES as usize / 2);
     if let Some(draft) = drafts.iter().max_by_key(|draft| of(draft)).filter(|_| sum > most) {
         let message = format!(

@@ -2,6 +2,7 @@
 
 use super::across::{Draft, same_cluster};
 use super::clients;
+use super::look_back;
 use super::on::{self, Owner, Silence};
 use super::reader::{Item, Section, similar};
 use super::report::Severity;
@@ -29,7 +30,7 @@ const PIPELINE: [&str; 12] = [
 /// The default size of a batch in bytes for a chain of one module, which longer chains divide, and the least of it.
 const BATCH: usize = 1 << 20;
 const LEAST_BATCH: usize = 64 << 10;
-const STAGE: [&str; 5] = ["module", "type", "config", "limits", "on"];
+const STAGE: [&str; 6] = ["module", "type", "config", "limits", "look_back", "on"];
 
 /// The folder of modules, where it can be read.
 pub(super) type Folder = Option<Vec<String>>;
@@ -218,7 +219,7 @@ fn chain<'a>(
         let own = section.get("on");
         // what a module says of its configuration belongs there, where it has one
         let noted = section.get("module").map(|item| item.place);
-        for key in ["module", "config"] {
+        for key in ["module", "config", "look_back"] {
             if let Some(place) = section.get(key).map(|item| item.place).or(noted.clone()) {
                 let path = format!("{}.{key}", section.place.path);
                 section.reader.places.borrow_mut().insert(path, place.span);
@@ -231,6 +232,7 @@ fn chain<'a>(
             config: section.get("config").and_then(|item| json(&item)).unwrap_or(Value::Null),
             limits: limits(section.get("limits")),
             policy: on::policy(own.as_ref(), default, Owner::Module),
+            look_back: section.get("look_back").and_then(|item| look_back::read(&item, &section, stages.len())),
             ends: Ends::default(),
         };
         let place = own.as_ref().or(on.as_ref()).map_or(&section.place, |item| &item.key);

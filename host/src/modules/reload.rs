@@ -157,18 +157,20 @@ impl Loader {
             let reused = before.and_then(|plan| plan.stages.get(position));
             let module = match reused.filter(|reused| reused.module.hash() == file.hash) {
                 Some(reused) => reused.module.clone(),
-                None => self.load(stage, file)?,
+                None => self.load(stage, file, before)?,
             };
             stages.push(PlanStage { module, policy: stage.policy });
         }
         Ok(Plan { number, stages, sink: self.sink })
     }
 
-    fn load(&self, stage: &Stage, file: &File) -> Result<Arc<dyn Module>, Refused> {
+    fn load(&self, stage: &Stage, file: &File, before: Option<&Plan>) -> Result<Arc<dyn Module>, Refused> {
         let loaded = (self.load)(stage, &file.bytes);
         let loaded = loaded.and_then(|module| super::check_parallel(&*module, self.parallel).map(|()| module));
         let tested = loaded.and_then(|module| (self.self_test)(&self.folder, &module).map(|()| module));
-        tested.map_err(|error| Refused { module: stage.module.clone(), hash: Some(file.hash.clone()), error })
+        // at the start it is all there is: records must not keep the program from starting
+        let tried = tested.and_then(|module| before.map_or(Ok(()), |_| module.try_out()).map(|()| module));
+        tried.map_err(|error| Refused { module: stage.module.clone(), hash: Some(file.hash.clone()), error })
     }
 
     fn keep(&self, files: &HashMap<String, File>) {

@@ -4,10 +4,9 @@
 use super::http::{Http, Requests};
 use super::{Life, RESTART, RunError, Sinks, broken, ending, loader, routes};
 use crate::backoff::Backoff;
-use crate::config::{Config, Delivery, Pipeline, Stage};
+use crate::config::{Config, Delivery, Pipeline};
 use crate::kafka::Identity;
 use crate::modules::plans::Plans;
-use crate::modules::reload::Load;
 use crate::policy::Class;
 use crate::sink::stdout::records::Records;
 use crate::source::{Source, SourceError};
@@ -63,9 +62,8 @@ pub fn run(config: &Config, pipeline: &Pipeline, output: Output, source: MakeSou
         .map_err(|error| RunError::Configuration(error.to_string()))?;
     let requests = Requests::default();
     super::http::grant_registry(&engine, config, &requests)?;
-    let load: Load = Arc::new(move |stage: &Stage, bytes: &[u8]| engine.load_stage(stage, bytes));
     let pipeline = &unattended(pipeline);
-    let plan = loader(config, pipeline, &load).as_they_are().map_err(|refused| broken(pipeline, &refused))?;
+    let plan = loader(config, pipeline, &engine).as_they_are().map_err(|refused| broken(pipeline, &refused))?;
     let wake = Wake::new().map_err(|error| RunError::Failed(format!("cannot make an event descriptor: {error}")))?;
     let handover = Arc::new(Handover::new(wake.clone()));
     signals.end_on_signal(ending::Ender::new(vec![handover.clone()]));
@@ -87,7 +85,7 @@ pub fn run(config: &Config, pipeline: &Pipeline, output: Output, source: MakeSou
     let unread = Arc::new(AtomicBool::new(false));
     let ended = live(&life, output, source, &unread);
     // the engine's clock is what cuts a guest that loops: it must run until the last record
-    drop(load);
+    drop(engine);
     let mut ran = ended?;
     ran.unread = unread.load(Ordering::Relaxed);
     Ok(ran)

@@ -6,9 +6,12 @@ use super::Loading;
 use super::inspect::FLUVIO;
 use super::plain::{Blueprint, PlainModule, Start, State, check_function, check_memory, memory, outside, piece};
 use crate::chain::Transform;
+use crate::config::LookBack;
 use crate::modules::{LoadError, Module};
+use crate::source::past::Past;
 use instance::Instance;
 use lanes::Lanes;
+use look_back::ByLane;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +19,8 @@ use wasmtime::{Caller, ExternType, Linker};
 
 mod instance;
 mod lanes;
+mod look_back;
+mod tail;
 mod wire;
 
 /// The version of Fluvio's records that is spoken, as the functions are told it.
@@ -50,11 +55,16 @@ impl Work {
 
 /// What all instances of a SmartModule have in common.
 pub(super) struct SmartModule {
+    /// The file's.
+    name: String,
     work: Work,
     /// The function's name.
     function: &'static str,
     /// What `init` is told, where there is one.
     params: Option<Vec<u8>>,
+    /// How far it looks back, where it does, and on what.
+    look_back: Option<LookBack>,
+    past: Option<Arc<dyn Past>>,
     /// Where `aggregate` has got to. It outlives instances: they are replaced after a fault, or when they have leaked.
     lanes: Lanes,
 }
@@ -83,9 +93,7 @@ pub(super) fn load(
     if !has_init && !params.is_empty() {
         return Err(LoadError::new("configure", "the SmartModule has no init, so it takes no `config`"));
     }
-    if module.get_export("look_back").is_some() {
-        tracing::warn!(module = what.name, "look_back is not called: after a start it begins without the last records");
-    }
+    let look_back = look_back(module, what)?;
     let mut linker = linker.clone();
     for import in module.imports().filter(|import| import.name() == COPY_RECORDS) {
         if let ExternType::Func(_) = import.ty() {
@@ -94,8 +102,29 @@ pub(super) fn load(
         }
     }
     let params = has_init.then(|| wire::init(&params));
-    let smart = SmartModule { work, function, params, lanes: Lanes::default() };
-    PlainModule::load(Blueprint::new(&linker, module, what)?, Arc::new(smart))
+    let (name, past) = (what.name.to_owned(), what.past.clone());
+    let smart = Arc::new(SmartModule { name, work, function, params, look_back, past, lanes: Lanes::default() });
+    let blueprint = Arc::new(Blueprint::new(&linker, module, what)?);
+    // one that looks back makes no instance before it has a lane
+    Instance::start(&blueprint, &smart)?;
+    PlainModule::share(blueprint, smart)
+}
+
+/// How far it looks back. Where nothing says so it does not, as in Fluvio.
+fn look_back(module: &wasmtime::Module, what: &Loading<'_>) -> Result<Option<LookBack>, LoadError> {
+    match (module.get_export("look_back").is_some(), what.look_back) {
+        (true, None) => {
+            let remedy = "write `look_back = { last = N }` in its table of the chain";
+            tracing::warn!(module = what.name, remedy, "look_back is not called: it begins without the last records");
+        }
+        (true, Some(_)) => check_function(module, "look_back", 3, 1)?,
+        (false, None) => {}
+        (false, Some(_)) => {
+            let message = "the SmartModule does not export look_back, so it cannot look back: leave `look_back` out";
+            return Err(LoadError::new("look-back", message));
+        }
+    }
+    Ok(what.look_back)
 }
 
 /// The guest gives what came of its call. What it gave before in the same call counts no more.
@@ -132,10 +161,20 @@ fn params(config: &Value) -> Result<BTreeMap<&str, String>, LoadError> {
 
 impl Start for Arc<SmartModule> {
     fn start(&self, blueprint: &Arc<Blueprint>) -> Result<Box<dyn Transform>, LoadError> {
-        Ok(Box::new(Instance::start(blueprint, self)?))
+        match self.look_back {
+            Some(look_back) => Ok(Box::new(ByLane::new(blueprint, self, look_back))),
+            None => Ok(Box::new(Instance::start(blueprint, self)?)),
+        }
+    }
+
+    fn try_out(&self, blueprint: &Arc<Blueprint>) -> Result<(), LoadError> {
+        match (self.look_back, &self.past) {
+            (Some(look_back), Some(past)) => ByLane::new(blueprint, self, look_back).try_out(&**past),
+            _ => Ok(()),
+        }
     }
 
     fn is_by_partition(&self) -> bool {
-        self.work == Work::Aggregate
+        self.work == Work::Aggregate || self.look_back.is_some()
     }
 }

@@ -137,6 +137,14 @@ pub(super) trait Start: Send + Sync + 'static {
     /// It does not start, or refuses its configuration.
     fn start(&self, blueprint: &Arc<Blueprint>) -> Result<Box<dyn Transform>, LoadError>;
 
+    /// See [`Module::try_out`].
+    ///
+    /// # Errors
+    /// Why it would not do.
+    fn try_out(&self, _blueprint: &Arc<Blueprint>) -> Result<(), LoadError> {
+        Ok(())
+    }
+
     /// See [`Module::is_by_partition`].
     fn is_by_partition(&self) -> bool {
         false
@@ -185,6 +193,10 @@ impl<K: Start> Module for PlainModule<K> {
 
     fn instantiate(&self) -> Result<Box<dyn Transform>, LoadError> {
         self.kind.start(&self.blueprint)
+    }
+
+    fn try_out(&self) -> Result<(), LoadError> {
+        self.kind.try_out(&self.blueprint)
     }
 
     fn is_by_partition(&self) -> bool {

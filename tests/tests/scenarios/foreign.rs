@@ -147,7 +147,8 @@ fn an_aggregate_behind_a_module_that_makes_many_of_one_counts_each_once_when_som
 }
 
 #[test]
-fn what_a_smart_module_remembers_by_itself_is_gone_with_its_instance_and_look_back_is_not_called() -> Result<()> {
+fn what_a_smart_module_remembers_by_itself_is_gone_with_its_instance_where_nothing_says_that_it_looks_back()
+-> Result<()> {
     let broker = Broker::shared();
     let pipeline = Pipeline::new("smart-statics", 1)?;
     let module = modules::foreign("fluvio.wasm32-wasip1/look_back")?;
@@ -294,7 +295,7 @@ fn inspect_says_what_a_module_is_made_for_and_the_host_refuses_another_type() ->
     let table = [
         (
             "fluvio.wasm32-wasip1/look_back",
-            "a Fluvio SmartModule: filter, with look_back, which is never called",
+            "a Fluvio SmartModule: filter, with look_back, which is called where the chain's table has `look_back`",
             "fluvio",
         ),
         ("fluvio.wasm32-unknown-unknown/filter", "a Fluvio SmartModule: filter, with init", "fluvio"),

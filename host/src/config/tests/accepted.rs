@@ -39,6 +39,8 @@ fn every_key_is_read() {
     assert_eq!(source.client.options["check.crcs"], "true");
 
     let [lz4, flatten] = &flights.chain[..] else { panic!("two modules") };
+    let hour = Some(Duration::from_secs(3600));
+    assert_eq!((lz4.look_back, flatten.look_back), (Some(LookBack { last: 100, age: hour }), None));
     assert_eq!(lz4.limits, Limits { memory: 128 << 20, time: None });
     let stopping = Policy::all(Action::DeadLetter).with(&Class::FAULTS, Action::Stop);
     assert_eq!((lz4.policy, flights.policy), (stopping, stopping));

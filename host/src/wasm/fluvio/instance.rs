@@ -26,14 +26,14 @@ const USER_ERROR: &str = "user-error";
 pub(super) struct Instance {
     blueprint: Arc<Blueprint>,
     smart: Arc<SmartModule>,
-    live: Live,
+    pub(super) live: Live,
     alloc: TypedFunc<u32, u32>,
     function: Function,
     /// Its memory when it had started.
-    fresh: usize,
+    pub(super) fresh: usize,
     /// A call went wrong: the guest's state is undefined since.
     spent: bool,
-    input: Vec<u8>,
+    pub(super) input: Vec<u8>,
 }
 
 /// What a record gave, or that it was refused.
@@ -71,16 +71,18 @@ impl Instance {
         self.input = params;
         match self.call(&init, Call::Start).map_err(|fault| wrong(fault.message))? {
             0.. => Ok(()),
-            -2 => {
-                let given = &self.live.store.data().given;
-                Err(wrong(wire::hint(given).map_or_else(|error| format!("init: {error}"), words)))
-            }
+            -2 => Err(wrong(self.hint("init"))),
             code => Err(wrong(failed("init", code))),
         }
     }
 
+    /// What the author's function says is wrong.
+    pub(super) fn hint(&self, function: &str) -> String {
+        wire::hint(&self.live.store.data().given).map_or_else(|error| format!("{function}: {error}"), words)
+    }
+
     /// Gives the guest `input`, and calls a function of its with it.
-    fn call(&mut self, function: &Function, call: Call) -> Result<i32, Fault> {
+    pub(super) fn call(&mut self, function: &Function, call: Call) -> Result<i32, Fault> {
         let size = self.input.len();
         let store = &mut self.live.store;
         let (Ok(size), true) = (u32::try_from(size), size <= self.blueprint.limits.memory) else {
@@ -99,9 +101,13 @@ impl Instance {
 
     /// Every call leaks about what it gave: an instance that has taken half of its room makes place for another.
     // Promise: bounds
-    fn renew(&mut self) -> Result<(), Fault> {
+    pub(super) fn is_full(&self) -> bool {
         let room = self.blueprint.limits.memory.saturating_sub(self.fresh);
-        if self.memory() - self.fresh.min(self.memory()) <= room / 2 {
+        self.memory().saturating_sub(self.fresh) > room / 2
+    }
+
+    fn renew(&mut self) -> Result<(), Fault> {
+        if !self.is_full() {
             return Ok(());
         }
         let renewed = Self::start(&self.blueprint, &self.smart);
@@ -109,8 +115,15 @@ impl Instance {
         Ok(())
     }
 
+    /// Gives the guest a batch of one record at least. It is of no use after a fault.
+    pub(super) fn run(&mut self, batch: &Batch<'_>, outputs: &mut Outputs) -> Result<(), Fault> {
+        self.apply(batch, outputs).inspect_err(|_| {
+            self.spent = true;
+            outputs.clear();
+        })
+    }
+
     fn apply(&mut self, batch: &Batch<'_>, outputs: &mut Outputs) -> Result<(), Fault> {
-        self.renew()?;
         let limit = self.blueprint.limits.memory;
         let mut budget = Budget::new(limit, batch.len());
         begin(&mut self.live.store, Call::Batch(batch.len()));
@@ -317,11 +330,12 @@ fn words(hint: &[u8]) -> String {
 }
 
 /// What a function says with a negative number.
-fn failed(function: &str, code: i32) -> String {
+pub(super) fn failed(function: &str, code: i32) -> String {
     let why = match code {
         -10 | -11 => "it cannot read its input, or write what came of it",
-        -22 => "it cannot read its records",
-        -33 => "it cannot write its outputs",
+        -22 | -77 => "it cannot read its records",
+        -33 | -88 => "it cannot write its outputs",
+        -66 => "it cannot read its input",
         _ => "no more is known",
     };
     format!("{function} gave the error {code}: {why}")
@@ -335,12 +349,8 @@ impl Transform for Instance {
         if self.spent {
             return Err(Fault::new(Class::Trap, "the instance has failed before"));
         }
-        let result = self.apply(batch, outputs);
-        if result.is_err() {
-            self.spent = true;
-            outputs.clear();
-        }
-        result
+        self.renew().inspect_err(|_| self.spent = true)?;
+        self.run(batch, outputs)
     }
 
     fn memory(&self) -> usize {

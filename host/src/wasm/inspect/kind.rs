@@ -91,7 +91,11 @@ pub(super) fn words(module: &Inspection) -> String {
         Some(ModuleType::Fluvio) => {
             let work = FLUVIO.into_iter().find(|name| exports(name)).unwrap_or_default();
             let init = if exports("init") { ", with init" } else { "" };
-            let look_back = if exports("look_back") { ", with look_back, which is never called" } else { "" };
+            let look_back = if exports("look_back") {
+                ", with look_back, which is called where the chain's table has `look_back`"
+            } else {
+                ""
+            };
             format!("a Fluvio SmartModule: {work}{init}{look_back}")
         }
         Some(ModuleType::Lines) => "a program (a WASI command), which is given records as lines".to_owned(),

@@ -76,6 +76,7 @@ fn guest_of(registry: Option<Slow>) -> Box<dyn Transform> {
         engine.grant(Arc::new(registry));
     }
     let stage = Stage {
+        look_back: None,
         module: "asks".to_owned(),
         module_type: None,
         config: Value::Null,
