@@ -304,6 +304,23 @@ mod tests {
     }
 
     #[test]
+    fn authors_are_told_the_costs_that_were_measured() {
+        // a language's name and its costs, in whole nanoseconds
+        let rows = |text: &str| -> Vec<Vec<String>> {
+            let table = text.split("| language |").nth(1).unwrap_or_default();
+            let lines = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+            let cell = |cell: &str| cell.trim().replace(',', "").to_lowercase();
+            lines.map(|line| line.split('|').skip(1).take(5).map(cell).collect()).collect()
+        };
+        let measured = rows(include_str!("../RESULTS.md"));
+        let mut told = rows(include_str!("../../docs/guests/README.md"));
+        for row in &mut told {
+            row[0] = row[0].replace("c++", "cpp").replace("javascript", "js");
+        }
+        assert!(measured.len() >= 8 && told == measured, "{told:?} is not {measured:?}");
+    }
+
+    #[test]
     fn a_page_view_gets_its_id() {
         let row = expected(br#"{"viewtime":7,"userid":"User_1","pageid":"Page_2"}"#, "pageviews").unwrap();
         assert_eq!(row["_id"], "User_1|Page_2|7");

@@ -161,3 +161,22 @@ impl Start for Arc<Redpanda> {
         &self.declared.route_names
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_topic_has_the_name_that_the_only_one_had_too() {
+        let of = |names: &[&str]| -> Vec<String> {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            let variables = Declared::new(names, &Ends::default()).environment();
+            variables.map(|text| String::from_utf8(text).unwrap()).collect()
+        };
+        assert_eq!(
+            of(&["out", "late"]),
+            ["REDPANDA_OUTPUT_TOPIC_0=out\0", "REDPANDA_OUTPUT_TOPIC_1=late\0", "REDPANDA_OUTPUT_TOPIC=out\0"]
+        );
+        assert_eq!(of(&[]), [""; 0]);
+    }
+}

@@ -34,8 +34,12 @@ impl Registry for Slow {
         }
     }
 
-    fn version(&self, _: &str, _: Option<i32>) -> Result<Arc<Registered>, RegistryError> {
-        Err(RegistryError("it has no subjects".to_owned()))
+    fn version(&self, subject: &str, version: Option<i32>) -> Result<Arc<Registered>, RegistryError> {
+        if subject != "flights" {
+            return Err(RegistryError(format!("it has no subject {subject}")));
+        }
+        let schema = Schema { language: Language::Json, text: "{}".to_owned(), references: Vec::new() };
+        Ok(Arc::new(Registered { id: 7, version: version.unwrap_or(3), schema }))
     }
 
     fn register(&self, _: &str, _: &Schema) -> Result<i32, RegistryError> {
@@ -71,6 +75,10 @@ const GUEST: &str = r#"(module
       (br $again))))"#;
 
 fn guest_of(registry: Option<Slow>) -> Box<dyn Transform> {
+    guest_from(GUEST, registry)
+}
+
+fn guest_from(text: &str, registry: Option<Slow>) -> Box<dyn Transform> {
     let engine = Engine::new(None).unwrap();
     if let Some(registry) = registry {
         engine.grant(Arc::new(registry));
@@ -84,7 +92,7 @@ fn guest_of(registry: Option<Slow>) -> Box<dyn Transform> {
         policy: Policy::all(Action::Skip),
         ends: Ends { input: "flights".to_owned(), outputs: vec!["out".to_owned()], one_place: false },
     };
-    let guest = engine.load_stage(&stage, &wat::parse_str(GUEST).unwrap()).unwrap().instantiate().unwrap();
+    let guest = engine.load_stage(&stage, &wat::parse_str(text).unwrap()).unwrap().instantiate().unwrap();
     // its clock must run until the last call
     std::mem::forget(engine);
     guest
@@ -133,4 +141,34 @@ fn why_a_question_came_to_nothing_is_in_the_message_of_the_record_that_fails_for
     let (_, message) = fault(&mut *guest_of(None), &values(&[Some(b"1")]));
     let end = "before that the schema registry did not help: none is configured: add `[schema-registry]`";
     assert!(message.ends_with(end), "{message}");
+}
+
+#[test]
+fn a_subjects_schema_is_asked_for_by_the_older_names_too() {
+    let subject = r#"(memory (export "memory") 4)
+  (data (i32.const 512) "flights")"#;
+    for (length, get) in
+        [("get_subject_schema_len", "get_subject_schema"), ("get_schema_subject_len", "get_schema_subject")]
+    {
+        let text = GUEST
+            .replace(r#"(memory (export "memory") 4)"#, subject)
+            .replace(
+                r#""get_schema_definition_len" (func $length (param i32 i32) (result i32))"#,
+                &format!("{length:?} (func $length (param i32 i32 i32 i32) (result i32))"),
+            )
+            .replace(
+                r#""get_schema_definition" (func $get (param i32 i32 i32) (result i32))"#,
+                &format!("{get:?} (func $get (param i32 i32 i32 i32 i32) (result i32))"),
+            )
+            // `8`: the eighth version of `flights`; `9`: the ninth of `flight`, which there is not
+            .replace(
+                "(call $length (local.get $id) ",
+                "(call $length (i32.const 512) (i32.sub (i32.const 15) (local.get $id)) (local.get $id) ",
+            )
+            .replace("(call $get (local.get $id) ", "(call $get (i32.const 512) (i32.const 7) (local.get $id) ");
+        let mut guest = guest_from(&text, slow(0));
+        assert_eq!(apply(&mut *guest, &values(&[Some(b"8")])).unwrap().origins, [0], "{length}");
+        let (_, message) = fault(&mut *guest_from(&text, slow(0)), &values(&[Some(b"9")]));
+        assert!(message.ends_with("the schema registry did not help: it has no subject flight"), "{message}");
+    }
 }
