@@ -310,7 +310,16 @@ type Told = (u16, &'static str, String);
 fn answer(head: &Head, body: &[u8], way: Option<Way>, all: &Mutex<State>) -> Option<Told> {
     let mut state = lock(all);
     state.note(head);
-    let (_, path) = head.words();
+    let (method, path) = head.words();
+    if method != "POST" && matches!(path, "/login" | "/v2/sinks/flights" | "/sql") {
+        return Some((405, "", json!({ "message": "Method Not Allowed" }).to_string()));
+    }
+    if state.faults.insert > Duration::ZERO && path == "/sql" && body.starts_with(b"BULK") {
+        let takes = state.faults.insert;
+        drop(state);
+        crate::wait::pause(takes);
+        state = lock(all);
+    }
     if path == "/login" {
         if state.hang == Hang::Next {
             state.hang = Hang::Now;

@@ -20,6 +20,7 @@ use crate::route::Route;
 use crate::sink::{Pace, Refusal, Settled, Sink, SinkError};
 use crate::wake::Wake;
 use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
@@ -124,7 +125,8 @@ impl<E: Endpoint> HttpSink<E> {
             width: batch.window,
             slowed: 0,
             taken: 0,
-            backoff: Backoff::new(BACKOFF.0, BACKOFF.1, seed),
+            // numbers that are small and near each other, as these are, would make the same waits
+            backoff: Backoff::new(BACKOFF.0, BACKOFF.1, RandomState::new().hash_one(seed)),
             quiet_until: None,
             told: None,
             failed: None,

@@ -17,6 +17,8 @@ pub struct Faults {
     pub refused: u64,
     /// And one in so many spoils the request that it is in; by SQL, what is refused does that anyway.
     pub spoiling: u64,
+    /// How long each `BULK INSERT` takes: a real server needs about a second for a table whose `_id` is text, whatever it has.
+    pub insert: Duration,
     /// What every request to `/sql` is answered with as an error; "": nothing.
     pub says: &'static str,
 }

@@ -12,6 +12,7 @@ use edgemill_tests::featurebase::{Faults, Featurebase, PASSWORD, USERNAME};
 use edgemill_tests::host::Builder;
 use edgemill_tests::wait::PATIENCE;
 use edgemill_tests::{Broker, Consumed, Host, Kafka, Record, SecureBroker, modules, program, scale, unique, wait_for};
+use rdkafka::Message;
 use serde_json::{Value, json};
 
 /// Waits until a group has committed all of a topic.
@@ -363,6 +364,20 @@ pub(super) fn lz4_consumer(text: &str, topic: &str, group: &str) -> Builder {
         .env("KAFKA_KEY", broker.certificate("client.key"))
 }
 
+/// The session timeouts that the members of a group asked for, in milliseconds: what brokers keep of a group has them behind
+/// each member's address and the time that a rebalance may take.
+fn session_timeouts(kafka: &Kafka, group: &str) -> Result<BTreeSet<i32>> {
+    let (mut all, address) = (BTreeSet::new(), b"/127.0.0.1");
+    let contains = |text: &[u8], part: &[u8]| text.windows(part.len()).any(|window| window == part);
+    kafka.consume_each("__consumer_offsets", |message| {
+        let of_group = message.key().is_some_and(|key| contains(key, group.as_bytes()));
+        let kept = message.payload().filter(|_| of_group).unwrap_or_default();
+        let times = kept.windows(address.len() + 8).filter(|window| window.starts_with(address));
+        all.extend(times.filter_map(|window| window.last_chunk().map(|time| i32::from_be_bytes(*time))));
+    })?;
+    Ok(all)
+}
+
 #[test]
 fn example_lz4_consumer_prints_frames_and_text_from_the_end_on_with_their_places() -> Result<()> {
     let (broker, name) = (SecureBroker::shared(), unique("lz4"));
@@ -379,6 +394,7 @@ fn example_lz4_consumer_prints_frames_and_text_from_the_end_on_with_their_places
     broker.produce(&topic, (0..2).flat_map(|p| values.iter().map(move |value| Record::of(value.clone()).to(p))))?;
     let group = format!("alice-{name}");
     done(broker, &group, &topic)?;
+    assert_eq!(session_timeouts(broker, &group)?, [30_000].into());
     let skipped = host.metrics()?.sum("edgemill_failures_total", &[("class", "reject"), ("action", "skip")]);
     let log = host.log();
     let mut lines: Vec<Value> = host.out().lines().map(serde_json::from_str).collect::<Result<_, _>>()?;

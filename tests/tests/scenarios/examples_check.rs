@@ -6,8 +6,9 @@ use anyhow::{Result, ensure};
 use edgemill_tests::example::{self, EXAMPLES};
 use edgemill_tests::{SecureBroker, modules, program};
 
-/// What a reader takes in at once.
+/// What a reader takes in at once: lines, of so many columns.
 const SCREENFUL: usize = 45;
+const COLUMNS: usize = 100;
 
 /// The variables of `.env.example`: those that have to be set, and those that may.
 fn listed(example: &str) -> Result<(BTreeSet<String>, BTreeSet<String>)> {
@@ -50,15 +51,22 @@ fn check_finds_nothing_wrong_with_any_example() -> Result<()> {
         }
         for file in files {
             let text = example::text(name, file)?;
-            ensure!(
-                text.lines().count() <= SCREENFUL,
-                "{name}/{file}: {} lines are no screenful",
-                text.lines().count()
-            );
             let path = folder.path().join(file);
             std::fs::write(&path, text)?;
             let ended = program::run(["check", "-c", &path.to_string_lossy()], b"")?;
             ensure!(ended.code == Some(0) && ended.err.is_empty(), "{name}/{file}: {:?}\n{}", ended.code, ended.err);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn configurations_and_readmes_of_examples_are_a_screenful_each() -> Result<()> {
+    for (name, files) in EXAMPLES {
+        for file in files.iter().chain(&["README.md"]) {
+            let text = example::text(name, file)?;
+            let lines: usize = text.lines().map(|line| line.chars().count().div_ceil(COLUMNS).max(1)).sum();
+            ensure!(lines <= SCREENFUL, "{name}/{file}: {lines} lines of {COLUMNS} columns are no screenful");
         }
     }
     Ok(())

@@ -81,6 +81,10 @@ impl Place {
     fn builder(&self, chain: &str, sink: &str) -> Builder {
         // a real server takes its time for a table; the stand-in stalls for longer than this
         let timeout = if self.database.stand_in().is_some() { "2 s" } else { "30 s" };
+        self.waiting(timeout, chain, sink)
+    }
+
+    fn waiting(&self, timeout: &str, chain: &str, sink: &str) -> Builder {
         let host = Host::builder(CONFIG).set("chain", chain).set("sink", sink).set("timeout", timeout);
         let host = host.set("brokers", Broker::shared().address()).set("from", &self.from).set("group", &self.group);
         host.set("letters", &self.letters).set("url", self.database.url()).set("table", &self.database.table)
@@ -331,6 +335,25 @@ fn a_table_that_is_not_there_or_is_another_one_ends_the_host_with_a_remedy() -> 
     ensure!(status.code() == Some(1), "{status}: {}", host.log());
     ensure!(host.log().contains("correct the table, or the configuration"), "{}", host.log());
     ensure!(Broker::shared().lag(&place.group, &place.from)? == 1);
+    Ok(())
+}
+
+#[test]
+fn requests_of_a_second_each_are_few_and_large_by_default() -> Result<()> {
+    let faults = Faults { insert: Duration::from_secs(1), ..Faults::default() };
+    let place = Place::of(Database::imitated(faults)?, PARTITIONS)?;
+    let server = place.database.stand_in().context("it is imitated")?;
+    let count = 100_000;
+    let rows = |n: i32| Record::of(json!({ "n": n }).to_string()).to(n % PARTITIONS);
+    Broker::shared().produce(&place.from, (0..count).map(rows))?;
+    let mut host = place.waiting("30 s", "", "columns = { n = \"int\" }\ncreate_table = true").start()?;
+    place.wait_for_end()?;
+    let requests = host.metrics()?.sum("edgemill_http_requests_total", &[]);
+    ensure!(host.stop()?.success(), "{}", host.log());
+    println!("{count} rows in {requests} requests, the largest of {} rows", server.largest());
+    ensure!(place.database.count()? == count as usize, "{} rows", place.database.count()?);
+    // ten are full; partitions may move from one worker to the other at the start, and ends are in parts
+    ensure!(server.largest() == 10_000 && requests <= 20.0, "{requests} requests, {} rows", server.largest());
     Ok(())
 }
 

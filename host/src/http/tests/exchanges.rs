@@ -131,6 +131,32 @@ fn statements_of_rows_whose_lane_goes_between_them_are_not_sent() {
 }
 
 #[test]
+fn ids_to_delete_go_a_thousand_in_a_statement() {
+    let names = ["_id", "name", "type", "scale", "min", "max"].map(|name| format!(r#"{{"name":"{name}"}}"#)).join(",");
+    let columns = r#"[["_id","_id","string",0,0,0],["n","n","string",0,0,0]]"#;
+    let shown = format!(r#"{{"schema":{{"fields":[{names}]}},"data":{columns}}}"#);
+    let service = Service::start(move |_, _| (200, "", shown.clone()));
+    let sql = sql(&service.address);
+    let ids: Vec<String> = (0..2001).map(|n| format!("x'{n:04}'")).collect();
+    let lines: Vec<String> = ids.iter().map(|id| format!("D\"{}\"", id.trim_matches(['x', '\'']))).collect();
+    let body = [&sql.frame().open[..], lines.join("\n").as_bytes(), &sql.frame().close].concat();
+    let answer = Runtime::new().unwrap().block_on(sql.send(body.into(), ids.len(), &Wanted::default()));
+    assert_eq!(answer, Answer::Taken);
+    let noted = service.noted();
+    let deleted = |one: &Noted| {
+        let list =
+            one.body.strip_prefix("DELETE FROM \"t\" WHERE \"_id\" IN (").and_then(|rest| rest.strip_suffix(')'));
+        list.unwrap().split(',').map(str::to_owned).collect::<Vec<_>>()
+    };
+    // the first one looks at the table
+    let deletes: Vec<_> = noted[1..].iter().map(deleted).collect();
+    assert_eq!(deletes.iter().map(Vec::len).collect::<Vec<_>>(), [1000, 1000, 1]);
+    let mut all = deletes.concat();
+    all.sort_unstable();
+    assert_eq!(all, ids);
+}
+
+#[test]
 fn a_token_is_renewed_before_it_ends_and_not_before() {
     let runtime = Runtime::new().unwrap();
     let service = Service::start(|request, all| match &*request.line {

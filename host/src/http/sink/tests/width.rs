@@ -34,6 +34,14 @@ fn as_many_requests_are_on_their_way_as_may_be() {
 }
 
 #[test]
+fn workers_wait_for_times_of_their_own() {
+    let (fake, runtime) = (Fake::new(1, 0), runtime());
+    // their numbers are small, and the same on each host that has a container to itself
+    let waits: BTreeSet<_> = (0..8).map(|_| sink(&fake, &runtime, 1).backoff.next_wait()).collect();
+    assert!(waits.len() > 4, "{waits:?}");
+}
+
+#[test]
 fn what_is_too_much_goes_more_slowly_for_a_while() {
     let (fake, runtime) = (Fake::new(1, 0), runtime());
     let mut sink = sink(&fake, &runtime, 1);
