@@ -6,6 +6,8 @@ SHELL := /bin/bash
 languages := $(patsubst guest-sdk/%/check,%,$(wildcard guest-sdk/*/check))
 rust_guests := -p edgemill-guest -p conformance $(patsubst transforms/%/Cargo.toml,-p %,$(wildcard transforms/*/Cargo.toml))
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
+# programs that make starts share no jobs with it
+unexport MAKEFLAGS
 export EDGEMILL_CACHE ?= $(CURDIR)/.cache
 export EDGEMILL_MODULES ?= $(target)/modules
 

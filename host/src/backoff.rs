@@ -1,5 +1,6 @@
 //! How long to wait before the next try.
 
+use fastrand::Rng;
 use std::time::Duration;
 
 /// Doubles from a base up to a limit, with full jitter in its upper half.
@@ -8,13 +9,13 @@ pub struct Backoff {
     base: Duration,
     limit: Duration,
     tries: u32,
-    seed: u64,
+    random: Rng,
 }
 
 impl Backoff {
     /// Starts at `base`, never above `limit`; `seed` sets the jitter apart between workers.
     pub fn new(base: Duration, limit: Duration, seed: u64) -> Self {
-        Self { base, limit, tries: 0, seed: seed | 1 }
+        Self { base, limit, tries: 0, random: Rng::with_seed(seed) }
     }
 
     /// How often it was asked since the last success.
@@ -26,11 +27,7 @@ impl Backoff {
     pub fn next_wait(&mut self) -> Duration {
         let full = self.base.saturating_mul(1 << self.tries.min(20)).min(self.limit);
         self.tries = self.tries.saturating_add(1);
-        // xorshift64: jitter needs no better randomness
-        self.seed ^= self.seed << 13;
-        self.seed ^= self.seed >> 7;
-        self.seed ^= self.seed << 17;
-        full.mul_f64(0.5 + 0.5 * (self.seed >> 11) as f64 / (1u64 << 53) as f64)
+        full.mul_f64(0.5 + 0.5 * self.random.f64())
     }
 
     /// Back to the base, after a success.
@@ -53,5 +50,14 @@ mod tests {
         }
         backoff.reset();
         assert!(backoff.next_wait() <= Duration::from_millis(100));
+    }
+
+    #[test]
+    fn seeds_that_are_small_and_near_each_other_make_other_waits_from_the_first_on() {
+        let first = |seed| Backoff::new(Duration::from_secs(1), Duration::from_secs(2), seed).next_wait().as_millis();
+        let mut waits: Vec<_> = (0..8).map(first).collect();
+        waits.sort_unstable();
+        waits.dedup_by(|later, sooner| *later - *sooner < 5);
+        assert!(waits.len() > 5, "{waits:?}");
     }
 }

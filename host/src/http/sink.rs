@@ -125,7 +125,7 @@ impl<E: Endpoint> HttpSink<E> {
             width: batch.window,
             slowed: 0,
             taken: 0,
-            // numbers that are small and near each other, as these are, would make the same waits
+            // on all hosts that have a container to themselves the numbers are the same
             backoff: Backoff::new(BACKOFF.0, BACKOFF.1, RandomState::new().hash_one(seed)),
             quiet_until: None,
             told: None,

@@ -170,8 +170,8 @@ mod tests {
     fn the_first_topic_has_the_name_that_the_only_one_had_too() {
         let of = |names: &[&str]| -> Vec<String> {
             let names = names.iter().map(|name| (*name).to_owned()).collect();
-            let variables = Declared::new(names, &Ends::default()).environment();
-            variables.map(|text| String::from_utf8(text).unwrap()).collect()
+            let declared = Declared::new(names, &Ends::default());
+            declared.environment().map(|text| String::from_utf8(text).unwrap()).collect()
         };
         assert_eq!(
             of(&["out", "late"]),

@@ -3,6 +3,7 @@
 use super::status::{Ending, State};
 use super::{Worker, WorkerError};
 use crate::harmless::one_line;
+use crate::ledger::Ledger;
 use crate::record::Lane;
 use crate::sink::Pace;
 use std::time::{Duration, Instant};
@@ -40,7 +41,10 @@ impl Worker {
         // from when it was asked: a revocation may have waited since then already
         let deadline = self.handover.ending_since().unwrap_or_else(Instant::now) + self.hands.settings.grace;
         // errors have words of servers, brokers and modules in them
-        if let Err(error) = self.drain(&lanes, deadline) {
+        let is_settled = |ledger: &Ledger| lanes.iter().all(|&lane| ledger.is_settled(lane));
+        if let Err(error) = self.drain(&lanes, deadline)
+            && !is_settled(&self.hands.ledger)
+        {
             let error = one_line(&error.to_string()).into_owned();
             tracing::warn!(error, "draining failed; what is not committed will be done again");
         }
