@@ -152,6 +152,8 @@ fn consumer(options: &Options, index: i32) -> Result<(BaseConsumer, Vec<i32>)> {
         .set("group.id", &options.group)
         .set("enable.auto.commit", "false")
         .set("fetch.queue.backoff.ms", "2")
+        // as the host's: with librdkafka's 500 ms the end of a topic may wait that long
+        .set("fetch.wait.max.ms", "50")
         .set("queued.max.messages.kbytes", "16384")
         .create()
         .context("making a consumer")?;

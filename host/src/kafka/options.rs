@@ -24,6 +24,9 @@ pub(super) fn consumer(config: &KafkaSource, identity: &Identity, lanes: usize) 
         ("heartbeat.interval.ms", "1000".to_owned()),
         // a full queue is looked at again after so many milliseconds; librdkafka waits a second
         ("fetch.queue.backoff.ms", "2".to_owned()),
+        // one fetch at a time goes to each broker; one that was sent while a partition's queue was full is for the others alone,
+        // and waits for so long where they have nothing: librdkafka takes 500 ms
+        ("fetch.wait.max.ms", "50".to_owned()),
         ("queued.max.messages.kbytes", (share / 1024).to_string()),
         // librdkafka's name is strange: from so many on it fetches no more
         ("queued.min.messages", (share / MESSAGE).to_string()),

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use edgemill_tests::wait::PATIENCE;
-use edgemill_tests::{Record, wait_for};
+use edgemill_tests::{Broker, Host, Record, wait_for};
 
 use super::load::{Line, numbered};
+use super::pipeline::{Pipeline, TOP, stop};
 
 /// Half of what librdkafka would let a row wait.
 const SOON: Duration = Duration::from_millis(500);
@@ -34,4 +35,21 @@ fn a_single_record_is_delivered_and_committed_soon() -> Result<()> {
         ensure!(line.verdict(&[7])? == 0, "{delivery}: records were repeated");
     }
     Ok(())
+}
+
+#[test]
+fn a_busy_partition_is_not_held_back_by_those_that_have_nothing() -> Result<()> {
+    let (broker, pipeline, count) = (Broker::shared(), Pipeline::new("busy", 4)?, 12_500);
+    let value = "x".repeat(2000);
+    broker.produce(&pipeline.from, (0..count).map(|_| Record::of(value.clone()).to(0)))?;
+    // a fetch that was sent while the busy partition's queue was full is for the others alone; small queues are often full
+    let table = pipeline.table("p", "workers = 1", &[]).replace("group = ", "fetch_ahead = \"4 MiB\"\ngroup = ");
+    let mut host = Host::builder(&format!("{TOP}{table}")).start()?;
+    host.ready()?;
+    let start = Instant::now();
+    pipeline.wait_for_end(PATIENCE)?;
+    let took = start.elapsed();
+    println!("{count} records of 2 kB in one of four partitions: {took:?}");
+    ensure!(took < Duration::from_secs(6), "{count} records in one of four partitions took {took:?}");
+    stop(host)
 }
