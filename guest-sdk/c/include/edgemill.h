@@ -131,6 +131,29 @@ em_bytes em_json_string(em_bytes json);
 bool em_json_integer(em_bytes json, int64_t *number);
 bool em_json_number(em_bytes json, double *number);
 
+/* A field of the configuration, and where it goes in a struct of the transform's own. */
+typedef enum em_setting_type { EM_SETTING_TEXT, EM_SETTING_BOOL, EM_SETTING_INTEGER, EM_SETTING_NUMBER } em_setting_type;
+typedef struct em_setting {
+    const char *name;
+    em_setting_type type;
+    bool required;
+    size_t offset;
+} em_setting;
+
+/* A setting that is named as its field, which is an em_bytes (text), a bool, an int64_t or a double. EM_REQUIRED must be in
+ * the configuration; without EM_OPTIONAL the struct keeps what it has. */
+#define EM_REQUIRED(type, field) EM_PRIVATE_SETTING(type, field, true)
+#define EM_OPTIONAL(type, field) EM_PRIVATE_SETTING(type, field, false)
+#define EM_PRIVATE_SETTING(type, field, required)                                                                                  \
+    {#field,                                                                                                                       \
+     _Generic(((type *)0)->field, em_bytes: EM_SETTING_TEXT, bool: EM_SETTING_BOOL, int64_t: EM_SETTING_INTEGER, double: EM_SETTING_NUMBER), \
+     required, offsetof(type, field)}
+
+/* Fills a struct with the configuration. Returns it, or NULL with the message set by em_refuse: a required field is not there,
+ * one is of another type, or one is none of the settings. Text is never freed. */
+#define em_configured(config, settings, self) em_configured_by(config, settings, sizeof(settings) / sizeof *(settings), self)
+void *em_configured_by(em_bytes config, const em_setting *settings, size_t count, void *self);
+
 /* Makes the transform's state of its configuration. NULL refuses the module with the message set by em_refuse. */
 typedef void *(*em_configure)(em_bytes config);
 typedef em_result (*em_transform)(void *state, const em_record *record, em_outputs *out);

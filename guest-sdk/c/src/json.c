@@ -70,20 +70,33 @@ em_json em_json_kind(em_bytes json) {
     return em_json_number(json, &number) ? EM_JSON_NUMBER : EM_JSON_WRONG;
 }
 
+/* Takes the next field off what is left of an object behind its brace; false where there is none. */
+static bool next_field(em_bytes *left, em_bytes *name, em_bytes *value) {
+    const char *end = left->data + left->size, *at = spaces(left->data, end);
+    if (*at != '"') return false;
+    const char *name_end = behind_string(at, end);
+    *name = (em_bytes){at + 1, (size_t)(name_end - at) - 2};
+    at = spaces(spaces(name_end, end) + 1, end);
+    const char *value_end = behind(at, end, 1);
+    *value = (em_bytes){at, (size_t)(value_end - at)};
+    at = spaces(value_end, end);
+    at += *at == ',';
+    *left = (em_bytes){at, (size_t)(end - at)};
+    return true;
+}
+
+/* What stands behind an object's brace; null where it is no object. */
+static em_bytes fields(em_bytes json) {
+    if (em_json_kind(json) != EM_JSON_OBJECT) return em_null();
+    json = trimmed(json);
+    return (em_bytes){json.data + 1, json.size - 1};
+}
+
 em_json em_json_field(em_bytes object, const char *name, em_bytes *value) {
     *value = em_null();
-    if (em_json_kind(object) != EM_JSON_OBJECT) return EM_JSON_ABSENT;
-    object = trimmed(object);
-    const char *end = object.data + object.size, *at = spaces(object.data + 1, end);
-    while (*at == '"') {
-        const char *name_end = behind_string(at, end);
-        bool is = em_equal((em_bytes){at + 1, (size_t)(name_end - at) - 2}, em_text(name));
-        at = spaces(spaces(name_end, end) + 1, end);
-        const char *value_end = behind(at, end, 1);
-        if (is) *value = (em_bytes){at, (size_t)(value_end - at)};
-        at = spaces(value_end, end);
-        if (*at == ',') at = spaces(at + 1, end);
-    }
+    em_bytes left = fields(object), each, text;
+    while (left.data && next_field(&left, &each, &text))
+        if (em_equal(each, em_text(name))) *value = text;
     return em_json_kind(*value);
 }
 
@@ -177,4 +190,44 @@ bool em_json_number(em_bytes json, double *number) {
     if (!number_text(json, text)) return false;
     *number = strtod(text, &end);
     return !*end;
+}
+
+/* Sets one field; NULL, or what it must be. */
+static const char *set(const em_setting *setting, em_bytes json, void *field) {
+    switch (setting->type) {
+    case EM_SETTING_TEXT: {
+        em_bytes text = em_json_string(json);
+        if (!text.data) return "text";
+        memcpy(field, &text, sizeof text);
+        return NULL;
+    }
+    case EM_SETTING_BOOL:
+        if (em_json_kind(json) != EM_JSON_BOOL) return "true or false";
+        *(bool *)field = *trimmed(json).data == 't';
+        return NULL;
+    case EM_SETTING_INTEGER: return em_json_integer(json, field) ? NULL : "a whole number";
+    case EM_SETTING_NUMBER: return em_json_number(json, field) ? NULL : "a number";
+    }
+    return "of a known type";
+}
+
+void *em_configured_by(em_bytes config, const em_setting *settings, size_t count, void *self) {
+    em_json kind = em_json_kind(config);
+    if (kind != EM_JSON_OBJECT && kind != EM_JSON_NULL) return em_refuse("the configuration must be an object");
+    for (size_t i = 0; i < count; i++) {
+        em_bytes value;
+        if (em_json_field(config, settings[i].name, &value) == EM_JSON_ABSENT) {
+            if (settings[i].required) return em_refuse("the configuration has no %s", settings[i].name);
+            continue;
+        }
+        const char *wanted = set(&settings[i], value, (char *)self + settings[i].offset);
+        if (wanted) return em_refuse("%s must be %s", settings[i].name, wanted);
+    }
+    em_bytes left = fields(config), name, value;
+    while (left.data && next_field(&left, &name, &value)) {
+        size_t i = 0;
+        while (i < count && !em_equal(name, em_text(settings[i].name))) i++;
+        if (i == count) return em_refuse("the configuration has a field %.*s, which is none of the transform's", (int)name.size, name.data);
+    }
+    return self;
 }

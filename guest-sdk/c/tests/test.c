@@ -51,8 +51,29 @@ static void configuration(void) {
     CHECK(em_equal(em_test_row[0].value, em_text("m")));
 }
 
+static void typed_configuration(void) {
+    typedef struct all {
+        em_bytes text;
+        bool is;
+        int64_t whole;
+        double number;
+    } all;
+    static const em_setting settings[] = {EM_REQUIRED(all, text), EM_OPTIONAL(all, is), EM_OPTIONAL(all, whole), EM_OPTIONAL(all, number)};
+    all self = {em_text("before"), false, 7, 0.5};
+    CHECK(em_configured(em_text("{\"number\":2,\"is\":true , \"text\": \"a\\n\"}"), settings, &self) == &self);
+    CHECK(em_equal(self.text, em_text("a\n")) && self.is && self.whole == 7 && self.number == 2);
+    static const char *const wrong[] = {"[]", "{", "null", "{}", "{\"text\":1}", "{\"text\":\"\",\"is\":1}", "{\"text\":\"\",\"whole\":1.5}",
+                                        "{\"text\":\"\",\"whole\":null}", "{\"text\":\"\",\"number\":\"1\"}", "{\"text\":\"\",\"textt\":\"\"}"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) CHECK(!em_configured(em_text(wrong[i]), settings, &self));
+    const char *refusal = em_test_start("{\"mark\":\"m\",\"limits\":2}");
+    CHECK(refusal && strstr(refusal, "the configuration has a field limits"));
+    refusal = em_test_start("{\"mark\":\"m\",\"limit\":\"2\"}");
+    CHECK(refusal && strstr(refusal, "limit must be a whole number"));
+}
+
 int main(void) {
     outputs();
+    typed_configuration();
     json();
     configuration();
     puts("all tests of the C SDK pass");

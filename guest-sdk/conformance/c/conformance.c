@@ -9,19 +9,14 @@ typedef struct conformance {
     int64_t limit;
 } conformance;
 
+static const em_setting settings[] = {EM_REQUIRED(conformance, mark), EM_OPTIONAL(conformance, limit)};
+
 static void *configure(em_bytes config) {
     conformance *self = malloc(sizeof *self);
     *self = (conformance){em_text("none"), 100};
     if (em_json_kind(config) == EM_JSON_NULL) return self;
-    em_bytes mark, limit;
-    em_json kind = em_json_field(config, "mark", &mark);
-    if (kind == EM_JSON_ABSENT) return em_refuse("the configuration has no mark");
-    if (kind != EM_JSON_STRING) return em_refuse("mark must be text");
-    self->mark = em_json_string(mark);
-    kind = em_json_field(config, "limit", &limit);
-    if (kind != EM_JSON_ABSENT && !em_json_integer(limit, &self->limit)) return em_refuse("limit must be a whole number");
-    if (self->limit <= 0) return em_refuse("limit must be above 0");
-    return self;
+    if (!em_configured(config, settings, self)) return NULL;
+    return self->limit > 0 ? self : em_refuse("limit must be above 0");
 }
 
 /* What stands before the first space; `rest` is what is behind it. */

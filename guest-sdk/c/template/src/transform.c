@@ -8,13 +8,12 @@ typedef struct loud {
     em_bytes mark;
 } loud;
 
+static const em_setting settings[] = {EM_OPTIONAL(loud, mark)};
+
 static void *configure(em_bytes config) {
-    em_bytes mark;
-    em_json kind = em_json_field(config, "mark", &mark);
-    if (kind != EM_JSON_ABSENT && kind != EM_JSON_STRING) return em_refuse("mark must be text");
     loud *self = malloc(sizeof *self);
-    self->mark = kind == EM_JSON_STRING ? em_json_string(mark) : em_text("!");
-    return self;
+    self->mark = em_text("!");
+    return em_configured(config, settings, self);
 }
 
 static em_result transform(void *state, const em_record *record, em_outputs *out) {
