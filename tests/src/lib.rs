@@ -36,6 +36,7 @@ pub mod proxy;
 pub mod records;
 pub mod registry;
 pub mod secure;
+pub mod shell;
 pub mod swap;
 pub mod tls;
 mod topics;

@@ -3,7 +3,6 @@
 use super::status::{Ending, State};
 use super::{Worker, WorkerError};
 use crate::harmless::one_line;
-use crate::ledger::Ledger;
 use crate::record::Lane;
 use crate::sink::Pace;
 use std::time::{Duration, Instant};
@@ -14,7 +13,7 @@ impl Worker {
     pub(super) fn drain(&mut self, lanes: &[Lane], deadline: Instant) -> Result<(), WorkerError> {
         loop {
             self.settle()?;
-            if lanes.iter().all(|&lane| self.hands.ledger.is_settled(lane)) {
+            if self.are_settled(lanes) {
                 return Ok(());
             }
             if Instant::now() >= deadline {
@@ -24,6 +23,10 @@ impl Worker {
             self.source.serve();
             self.wait_for_rows();
         }
+    }
+
+    fn are_settled(&self, lanes: &[Lane]) -> bool {
+        lanes.iter().all(|&lane| self.hands.ledger.is_settled(lane))
     }
 
     /// Waits a little for what the sinks have to tell.
@@ -41,9 +44,8 @@ impl Worker {
         // from when it was asked: a revocation may have waited since then already
         let deadline = self.handover.ending_since().unwrap_or_else(Instant::now) + self.hands.settings.grace;
         // errors have words of servers, brokers and modules in them
-        let is_settled = |ledger: &Ledger| lanes.iter().all(|&lane| ledger.is_settled(lane));
         if let Err(error) = self.drain(&lanes, deadline)
-            && !is_settled(&self.hands.ledger)
+            && !self.are_settled(&lanes)
         {
             let error = one_line(&error.to_string()).into_owned();
             tracing::warn!(error, "draining failed; what is not committed will be done again");

@@ -1,5 +1,7 @@
 //! SmartModules that look back: with the SDK's own `look_back`, on a real topic, whatever makes an instance anew.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use anyhow::{Result, ensure};
 use edgemill_tests::wait::PATIENCE;
 use edgemill_tests::{Broker, Host, Record, Swap, modules, wait_for};
@@ -96,6 +98,25 @@ fn partitions_that_move_between_hosts_take_their_last_records_with_them_and_nobo
     stop(second)?;
     assert_eq!(out(&pipeline, 0)?, ["10", "20", "99", "101"]);
     assert_eq!(out(&pipeline, 1)?, ["100", "101"]);
+    Ok(())
+}
+
+#[test]
+fn what_is_older_than_the_age_is_not_looked_back_on() -> Result<()> {
+    let pipeline = Pipeline::new("look-back-age", 1)?;
+    let chain = "module = \"rise.wasm\", look_back = { last = 5, age = \"1 h\" }";
+    let start = || pipeline.host("workers = 1", &[chain]).module("rise.wasm", rise(BUILDS[0])?).start();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as i64;
+    let host = start()?;
+    let values = [("100", now - 7_200_000), ("10", now - 60_000)];
+    let records = values.map(|(value, time)| Record { timestamp: Some(time), ..Record::of(value).to(0) });
+    Broker::shared().produce(&pipeline.from, records)?;
+    send(&pipeline, 0, &[])?;
+    stop(host)?;
+    let host = start()?;
+    send(&pipeline, 0, &["9", "50"])?;
+    stop(host)?;
+    assert_eq!(out(&pipeline, 0)?, ["100", "50"]);
     Ok(())
 }
 

@@ -2,22 +2,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::thread;
 
 use anyhow::{Context, Result, ensure};
 use edgemill_tests::wait::PATIENCE;
-use edgemill_tests::{Broker, Host, Record, cache, program};
+use edgemill_tests::{Broker, Host, Record, program, shell};
 
 use super::pipeline::{Pipeline, stop};
 
-/// Runs a text for a shell in a folder, with the toolchains of all languages on the path, and their packages from the cache alone.
-const RUN: &str = r#"source scripts/toolchain.sh; use_cache; PATH=$1:$PATH; cd "$2"; exec sh -e -c "$3""#;
-
-/// The commands of a README's first block for a shell, without what is said of them.
+/// The commands of a README's first block for a shell.
 fn commands(readme: &str) -> String {
-    let block = readme.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap_or_default();
-    block.lines().map(|line| line.split("  #").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+    shell::commands(readme.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap_or_default())
 }
 
 /// The module that a README says is built.
@@ -34,15 +28,9 @@ fn made(folder: &Path, state: &Path, language: &str) -> Result<Vec<u8>> {
     let readme = fs::read_to_string(place.join("README.md"))?;
     let script = commands(&readme);
     ensure!(script.contains("edgemill test"), "the README of {language} does not say how it is tested: {script}");
-    let own = program::executable()?;
-    let own = own.parent().context("a folder")?;
-    let mut shell = Command::new("bash");
-    let arguments = [own.as_os_str(), place.as_os_str(), script.as_ref()];
-    let shell = shell.args(["-e", "-c", RUN, "bash"]).args(arguments).env_remove("CARGO_TARGET_DIR");
-    let shell = shell.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).env("EDGEMILL_CACHE", cache());
-    let ran = shell.env("STATE_DIRECTORY", state).output()?;
-    let text = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
-    ensure!(ran.status.success() && text.contains("1 of 1 cases pass"), "{language}: {script}\n{text}");
+    let ran = shell::run(&script, &place, state)?;
+    let text = format!("{}{}", String::from_utf8_lossy(&ran.out), ran.err);
+    ensure!(ran.code == Some(0) && text.contains("1 of 1 cases pass"), "{language}: {script}\n{text}");
     let module = module(&place, &readme)?;
     let bytes = fs::read(&module).with_context(|| module.display().to_string())?;
     // what some languages install is hundreds of megabytes
@@ -68,18 +56,11 @@ fn a_new_transform_in_any_language_builds_tests_and_runs_as_its_readme_says() ->
     let state_text = state.path().display();
     let mut host =
         Host::builder(&format!("log = \"json\"\nstate = \"{state_text}\"\nmodules = \"@modules@\"\n{table}"));
-    let half = |first: usize| -> Result<Vec<_>> {
-        let some = languages.iter().skip(first).step_by(2);
-        some.map(|language| Ok((language, made(folder.path(), state.path(), language)?))).collect()
-    };
-    let halves = thread::scope(|scope| {
-        let other = scope.spawn(|| half(1));
-        [half(0), other.join().expect("what panics fails the test anyway")]
-    });
-    for built in halves {
-        for (language, module) in built? {
-            host = host.module(&format!("{language}.wasm"), module);
-        }
+    let built = shell::two_at_a_time(&languages, |language| {
+        Ok((format!("{language}.wasm"), made(folder.path(), state.path(), language)?))
+    })?;
+    for (file, module) in built {
+        host = host.module(&file, module);
     }
     let host = host.start()?;
     let broker = Broker::shared();

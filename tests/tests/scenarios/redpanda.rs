@@ -8,6 +8,7 @@ use edgemill_tests::{Broker, ByHttp, Consumed, Host, Record, Swap, host, modules
 use super::foreign::{SINCE, letters, record, texts};
 use super::pipeline::{Pipeline, TOP, status, stop};
 use super::replay::command;
+use super::shape::java_partition;
 
 fn transform(name: &str) -> Result<Vec<u8>> {
     modules::foreign(&match name.split_once(' ') {
@@ -66,6 +67,27 @@ fn a_transform_of_either_abi_copies_nulls_and_empties_byte_for_byte() -> Result<
         let rows = of_rows(broker.consume(&pipeline.to)?);
         assert_eq!(rows, sent.iter().map(of_sent).collect::<Vec<_>>(), "{name}");
     }
+    Ok(())
+}
+
+#[test]
+fn promise_one_holds_for_a_transform_of_the_first_abi_whose_rows_go_to_the_partitions_of_their_keys() -> Result<()> {
+    let broker = Broker::shared();
+    let pipeline = Pipeline::new("redpanda-keyed", 4)?;
+    let table = pipeline.table("p", "workers = 1", &["module = \"copy.wasm\", type = \"redpanda\""]);
+    let host = Host::builder(&format!("{TOP}{}", table.replace("same-as-input", "key")));
+    let host = host.module("copy.wasm", transform("first")?).start()?;
+    let value = |n: usize| if n == 50 { "panic".to_owned() } else { n.to_string() };
+    broker.produce(&pipeline.from, (0..100).map(|n| Record::of(value(n)).keyed(format!("key {n}")).to(3)))?;
+    pipeline.wait_for_end(PATIENCE)?;
+    stop(host)?;
+    let rows = broker.consume(&pipeline.to)?;
+    ensure!(rows.len() == 99 && rows.iter().all(|row| row.text() != "panic"), "{rows:?}");
+    for row in &rows {
+        assert_eq!(row.partition, java_partition(row.key.as_deref().context("a key")?, 4), "{row:?}");
+    }
+    let letters = letters(broker, &pipeline)?;
+    ensure!(letters.len() == 1 && letters[&50].0 == "trap" && letters[&50].2.contains("asked to"), "{letters:?}");
     Ok(())
 }
 

@@ -169,7 +169,7 @@ fn murmur2(data: &[u8]) -> i32 {
     (hash ^ hash >> 15) as i32
 }
 
-fn java_partition(key: &[u8], partitions: i32) -> i32 {
+pub(super) fn java_partition(key: &[u8], partitions: i32) -> i32 {
     (murmur2(key) & 0x7fff_ffff) % partitions
 }
 
