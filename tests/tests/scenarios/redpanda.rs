@@ -12,7 +12,7 @@ use super::shape::java_partition;
 
 fn transform(name: &str) -> Result<Vec<u8>> {
     modules::foreign(&match name.split_once(' ') {
-        Some(("go", name)) => format!("redpanda.go/{name}"),
+        Some((sdk @ ("go" | "go-1.0"), name)) => format!("redpanda.{sdk}/{name}"),
         Some(("1.0", name)) => format!("redpanda-1.0.wasm32-wasip1/{name}"),
         _ => format!("redpanda.wasm32-wasip1/{name}"),
     })
@@ -104,6 +104,11 @@ fn promise_one_holds_for_a_redpanda_transform_of_an_older_sdk() -> Result<()> {
 #[test]
 fn promise_one_holds_for_a_redpanda_transform_in_go() -> Result<()> {
     misbehave("go work")
+}
+
+#[test]
+fn promise_one_holds_for_a_redpanda_transform_in_go_of_an_older_sdk() -> Result<()> {
+    misbehave("go-1.0 work")
 }
 
 fn misbehave(name: &str) -> Result<()> {

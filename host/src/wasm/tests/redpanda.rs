@@ -74,10 +74,11 @@ fn null_and_empty_are_two_things_in_keys_values_and_headers() {
 #[test]
 fn what_a_transform_does_wrong_is_answered_as_redpanda_answers() {
     let mut guest = transform();
-    let batch = values(&[Some(b"f"), Some(b"s"), Some(b"m"), Some(b"k"), Some(b"W")]);
+    let batch = values(&[Some(b"f"), Some(b"s"), Some(b"m"), Some(b"k"), Some(b"K"), Some(b"W")]);
     let outputs = apply(&mut *guest, &batch).unwrap();
-    // no batch yet; too little room; no record; an unknown option; a topic that is not declared
-    let expected: [(u32, &[u8], u16); 5] = [(0, b"1", 0), (1, b"2", 0), (2, b"2", 0), (3, b"2", 0), (4, b"3", 0)];
+    // no batch yet; too little room; no record; an unknown option; an option twice; a topic that is not declared
+    let expected: [(u32, &[u8], u16); 6] =
+        [(0, b"1", 0), (1, b"2", 0), (2, b"2", 0), (3, b"2", 0), (4, b"2", 0), (5, b"3", 0)];
     assert_eq!(made(&outputs), expected);
 }
 
@@ -234,7 +235,7 @@ fn the_header_of_a_batch_says_what_is_known() {
     batch.timestamps = vec![5000, 9000, 7000].into();
     let outputs = apply(&mut *guest, &batch).unwrap();
     let numbers: Vec<_> = made(&outputs).iter().map(|made| i64::from_le_bytes(made.1.try_into().unwrap())).collect();
-    assert_eq!(numbers, [70, 3, 5, 5000, 9000, -1]);
+    assert_eq!(numbers, [70, 3, 5, 5000, 9000, -1, -1, 0, -1, -1]);
 }
 
 #[test]
