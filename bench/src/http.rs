@@ -15,7 +15,7 @@ use crate::measure::{Measured, Measurement, Progress};
 use crate::native::{Calls, Code, Job, sql};
 use crate::report::{self, percent, rate, rates, sorted};
 use crate::side::{Edgemill, Run, chain, native_command};
-use crate::stats::{median, spread};
+use crate::stats::{any_median, median, spread};
 use service::Service;
 
 /// What the service is.
@@ -133,7 +133,7 @@ fn line(kind: Kind, host: bool, threads: u32, records: u64, many: &[Measured], o
         threads,
         cpu_seconds_per_million: median(&cpu),
         cpu_spread: spread(&cpu),
-        records_per_second: (!rates.is_empty()).then(|| median(&rates)),
+        records_per_second: any_median(&rates),
         peak_mib: many.iter().map(|run| run.peak_mib).fold(0.0, f64::max),
     };
     eprintln!(

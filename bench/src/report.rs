@@ -21,7 +21,7 @@ use crate::measure::Measured;
 use crate::native::Job;
 use crate::side::{AGAIN, BAR, SIDES, Side, name};
 use crate::start::Start;
-use crate::stats::{median, quantile, spread};
+use crate::stats::{any_median, median, quantile, spread};
 
 /// All that was measured.
 #[derive(Debug, Default)]
@@ -280,7 +280,7 @@ impl Line {
             side,
             runs: runs.len(),
             records,
-            records_per_second: (!rates.is_empty()).then(|| median(&rates)),
+            records_per_second: any_median(&rates),
             cpu_seconds_per_million: median(&cpu),
             whole_cpu_seconds_per_million: median(&sorted(runs, |run| run.cpu_seconds / millions)),
             broker_cpu_seconds_per_million: median(&sorted(runs, |run| run.broker_cpu_seconds / millions)),

@@ -15,6 +15,11 @@ pub(crate) fn median(sorted: &[f64]) -> f64 {
     }
 }
 
+/// The same of values that may be none.
+pub(crate) fn any_median(sorted: &[f64]) -> Option<f64> {
+    (!sorted.is_empty()).then(|| median(sorted))
+}
+
 /// From the lowest to the highest, as a share of the median; none of a single value.
 pub(crate) fn spread(sorted: &[f64]) -> Option<f64> {
     (sorted.len() > 1).then(|| (quantile(sorted, 1.0) - quantile(sorted, 0.0)) / median(sorted))
