@@ -22,6 +22,7 @@ use edgemill::wasm::Engine;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::interrupt::Interrupt;
 use crate::native::{Code, Job, Step, lz4};
 use crate::report;
 use crate::side;
@@ -244,15 +245,17 @@ pub(crate) fn find(costs: &[Cost], work: &str, way: &str) -> Option<f64> {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let folder = tempfile::Builder::new().prefix("edgemill-guest-").tempdir()?;
     side::prepare_modules(folder.path())?;
-    print!("{}", table(&measure(options, folder.path())?)?);
+    let costs = measure(options, folder.path(), &Interrupt::listen()?)?;
+    ensure!(!costs.is_empty(), "nothing begins with {:?}: without --only all lines are shown", options.only);
+    print!("{}", table(&costs)?);
     Ok(())
 }
 
 /// Measures everything with the modules in this folder.
 ///
 /// # Errors
-/// Modules are missing, or something gives other values than the reference.
-pub(crate) fn measure(options: &Options, folder: &Path) -> Result<Vec<Cost>> {
+/// Modules are missing, something gives other values than the reference, or somebody interrupts it.
+pub(crate) fn measure(options: &Options, folder: &Path, interrupt: &Interrupt) -> Result<Vec<Cost>> {
     let (flights, mut lz4) = (Flights::new(1), Lz4::new());
     let data: Vec<Data> =
         (0..options.batches.max(1)).map(|i| Data::new(&flights, &mut lz4, (i * RECORDS) as u64)).collect();
@@ -268,6 +271,7 @@ pub(crate) fn measure(options: &Options, folder: &Path) -> Result<Vec<Cost>> {
     let batches: Vec<_> = data.iter().map(|data| [data.batch(&data.plain), data.batch(&data.framed)]).collect();
     for _ in 0..options.rounds {
         for runner in &mut runners {
+            interrupt.go_on()?;
             let framed = matches!(runner.work, Work::Decompress | Work::DecompressFlatten);
             // The first time is not taken: it pays for what the way before left in the caches.
             for timed in [false, true] {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, anyhow, ensure};
 
 /// Whether somebody has asked this program to end.
 #[derive(Clone, Debug)]
@@ -27,7 +27,16 @@ impl Interrupt {
     /// # Errors
     /// Somebody has.
     pub(crate) fn go_on(&self) -> Result<()> {
-        ensure!(!self.0.load(Ordering::Relaxed), "interrupted");
+        ensure!(!self.is(), "interrupted");
         Ok(())
+    }
+
+    /// Why something ended: a terminal's Ctrl-C goes to the broker and to what is measured too, whose ends explain nothing then.
+    pub(crate) fn reason(&self, error: Error) -> Error {
+        if self.is() { anyhow!("interrupted") } else { error }
+    }
+
+    fn is(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }

@@ -19,6 +19,7 @@ use edgemill::wasm::Engine;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::interrupt::Interrupt;
 use crate::report;
 use crate::side::{cache, executable};
 
@@ -166,15 +167,15 @@ impl Runner<'_> {
 /// # Errors
 /// See [`measure`].
 pub(crate) fn run(options: &Options) -> Result<()> {
-    print!("{}", table(&measure(options)?)?);
+    print!("{}", table(&measure(options, &Interrupt::listen()?)?)?);
     Ok(())
 }
 
 /// Builds the transforms and measures them.
 ///
 /// # Errors
-/// They cannot be built, or one gives something else than it should.
-pub(crate) fn measure(options: &Options) -> Result<Vec<Price>> {
+/// They cannot be built, one gives something else than it should, or somebody interrupts it.
+pub(crate) fn measure(options: &Options, interrupt: &Interrupt) -> Result<Vec<Price>> {
     let target = std::env::var_os("EDGEMILL_MODULES").context("EDGEMILL_MODULES is not set: run `make bench`")?;
     let target = Path::new(&target).parent().context("EDGEMILL_MODULES has no parent folder")?.to_owned();
     let mut build = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/build.sh"));
@@ -187,6 +188,7 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Price>> {
     let engine = Engine::new(None)?;
     let mut runners = Vec::new();
     for language in &options.only {
+        interrupt.go_on()?;
         let bytes = fs::read(target.join("bench-guests").join(language).with_extension("wasm"))?;
         for (work, keep) in [("keep", true), ("pageviews", false)] {
             let module = engine.load(language, &bytes, &json!({ "keep": keep }), limits);
@@ -205,7 +207,10 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Price>> {
         }
     }
     for _ in 0..options.rounds {
-        runners.iter_mut().try_for_each(Runner::round)?;
+        for runner in &mut runners {
+            interrupt.go_on()?;
+            runner.round()?;
+        }
     }
     Ok(runners.iter().map(Runner::price).collect())
 }

@@ -196,11 +196,11 @@ fn consume(
     consumer.assign(&lanes)?;
     let (mut counts_from, mut times) = (None, Vec::new());
     loop {
+        lab.watch.interrupt.go_on()?;
         let message = consumer.poll(Duration::from_millis(200)).transpose().context("consuming")?;
         let now = started.elapsed();
         let Some(message) = message else {
             child.as_mut().map_or(Ok(()), |child| child.runs())?;
-            lab.watch.interrupt.go_on()?;
             ensure!(now < PATIENCE, "in {PATIENCE:?} not enough records came");
             continue;
         };

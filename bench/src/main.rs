@@ -55,18 +55,22 @@ fn main() -> Result<()> {
 }
 
 fn bench(options: &Options) -> Result<()> {
+    let interrupt = Interrupt::listen()?;
+    measure_all(options, &interrupt).map_err(|error| interrupt.reason(error))
+}
+
+fn measure_all(options: &Options, interrupt: &Interrupt) -> Result<()> {
     let load = machine::load();
     if load > 1.0 {
         eprintln!("the machine is busy (load {load}): expect a wide spread, and stop what else runs");
     }
     let sides = options.sides()?;
-    let interrupt = Interrupt::listen()?;
     side::set_up(&families(options, &sides))?;
     let folder = tempfile::Builder::new().prefix("edgemill-bench-").tempdir()?;
     side::prepare_modules(folder.path())?;
     let broker = start_broker()?;
     interrupt.go_on()?;
-    let lab = Lab::new(&broker, interrupt, folder.path(), options.partitions)?;
+    let lab = Lab::new(&broker, interrupt.clone(), folder.path(), options.partitions)?;
     let mut measurements = Measurements::default();
     // What was measured before a failure is worth keeping.
     let outcome = measure(&lab, options, &sides, &mut measurements);
@@ -136,8 +140,9 @@ fn measure(lab: &Lab<'_>, options: &Options, sides: &[&'static Side], measuremen
     let parts = options.parts();
     if parts.contains(&Part::Guest) {
         let rounds = if options.short { 20 } else { 60 };
-        measurements.guest = guest::measure(&guest::Options::of(rounds), lab.folder)?;
-        measurements.languages = languages::measure(&languages::Options::of(rounds))?;
+        let interrupt = &lab.watch.interrupt;
+        measurements.guest = guest::measure(&guest::Options::of(rounds), lab.folder, interrupt)?;
+        measurements.languages = languages::measure(&languages::Options::of(rounds), interrupt)?;
     }
     if parts.contains(&Part::Compare) {
         let (records, partitions) = (options.records(), options.partitions);

@@ -78,7 +78,7 @@ pub(crate) struct Options {
     #[arg(long, value_delimiter = ',', default_values = ["python", "kafka-streams", "bytewax"])]
     peers: Vec<Family>,
     /// The most records in the part about growth, which begins with a thousand; 10,000,000, in the short form 100,000
-    #[arg(long)]
+    #[arg(long, value_parser = value_parser!(u64).range(1000..))]
     growth_records: Option<u64>,
     /// File for the result as JSON; target/bench/results.json where not given
     #[arg(long)]

@@ -1,6 +1,7 @@
 //! Ends what the test process started, however the test process ends: a child that outlives it by the width of a pipe.
 
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -14,9 +15,10 @@ pub(crate) fn servers() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("servers")
 }
 
-/// Starts a child that is killed when this process ends before it.
+/// Starts a child that is killed when this process ends before it. A terminal's Ctrl-C is for this process alone: a broker that is gone
+/// before whoever works with it would be waited for.
 pub(crate) fn spawn(command: &mut Command) -> Result<Guarded> {
-    let child = command.spawn().with_context(|| format!("starting {command:?}"))?;
+    let child = command.process_group(0).spawn().with_context(|| format!("starting {command:?}"))?;
     tell(&format!("+ {}", child.id()));
     Ok(Guarded(child))
 }

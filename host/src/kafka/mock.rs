@@ -67,11 +67,7 @@ impl Tail {
     /// # Errors
     /// What librdkafka says, for a person.
     pub fn new(client: &KafkaClient, partitions: &[Partition], wake: &Wake) -> Result<Self, String> {
-        let defaults = [
-            ("fetch.queue.backoff.ms", "2".to_owned()),
-            ("fetch.wait.max.ms", "50".to_owned()),
-            ("queued.max.messages.kbytes", "4096".to_owned()),
-        ];
+        let defaults = [("fetch.queue.backoff.ms", "2".to_owned()), ("queued.max.messages.kbytes", "4096".to_owned())];
         // librdkafka assigns nothing without a group; this one is never joined
         let owned = [("group.id", "edgemill-tail".to_owned()), ("enable.auto.commit", "false".to_owned())];
         let handle = Handle::consumer(&options::client(client, &defaults, &owned)).map_err(options::refused)?;

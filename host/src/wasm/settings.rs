@@ -9,7 +9,7 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 pub(super) enum Checks {
     /// They are: a guest can be stopped.
     Time,
-    /// They are not, which saves about a third of the time of JSON work: for modules that their owner trusts.
+    /// They are not, which saves a tenth of the time of JSON work and a sixth of LZ4's: for modules that their owner trusts.
     None,
 }
 

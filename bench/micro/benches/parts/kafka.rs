@@ -63,8 +63,8 @@ impl Broker {
         let wake = Wake::new()?;
         let partition = Partition { topic: TOPIC.to_owned(), number: 0 };
         let tail = Tail::new(&self.client(), &[partition], &wake).map_err(|error| anyhow!(error))?;
-        // nobody tells when the last flight is there. Where this is too early, the sample is not the fastest
-        Wake::new()?.wait(Duration::from_millis(400));
+        // the first fetch goes out after half a second, and nobody tells when the last flight is there
+        Wake::new()?.wait(Duration::from_millis(900));
         Ok(tail)
     }
 }
