@@ -5,6 +5,7 @@ use super::{Fault, PlanStage, Transform};
 use crate::batch::Batch;
 use crate::chain::apply::ApplyError;
 use crate::outputs::Outputs;
+use crate::policy::Class;
 use crate::record::Partition;
 use std::ops::Range;
 
@@ -26,6 +27,8 @@ pub(super) struct Stage {
     /// Records that a call may have: less than a batch where the module is too slow, or too hungry, for whole ones.
     call_limit: usize,
     calls_since_change: u32,
+    /// Whether the instance has made calls already: where there is no memory for a record, what these left may have taken it.
+    worn: bool,
     pub(super) restarts: u64,
 }
 
@@ -38,6 +41,7 @@ impl Stage {
             part: Outputs::default(),
             call_limit: usize::MAX,
             calls_since_change: 0,
+            worn: false,
             restarts: 0,
         }
     }
@@ -83,12 +87,15 @@ impl Stage {
         let result = self.live()?.transform(batch, &mut outputs);
         self.outputs = outputs;
         let Err(fault) = result else {
+            self.worn = true;
             self.grow();
             return Ok(Vec::new());
         };
+        let again = self.worn && fault.class == Class::Memory;
         self.discard();
         self.outputs.clear();
         match batch.len() {
+            1 if again => self.replay(batch, Parts::of(0..1), go_on),
             1 => Ok(vec![Fallen { index: 0, fault }]),
             len => {
                 let mut parts = Parts::default();
@@ -119,12 +126,16 @@ impl Stage {
             let result = self.live()?.transform(&part, &mut outputs);
             match result {
                 Ok(()) => {
+                    self.worn = true;
                     self.outputs.append(&outputs, &part, range.start as u32);
                     largest = largest.max(range.len());
                 }
                 Err(fault) => {
+                    let again = self.worn && fault.class == Class::Memory;
                     self.discard();
-                    if range.len() == 1 {
+                    if range.len() == 1 && again {
+                        parts.left.push(range);
+                    } else if range.len() == 1 {
                         fallen.push(Fallen { index: range.start as u32, fault });
                     } else {
                         parts.split(range, fault.at);
@@ -159,6 +170,7 @@ impl Stage {
 
     fn discard(&mut self) {
         self.live.take_if(|live| !live.outlives_faults());
+        self.worn = false;
         self.restarts += 1;
     }
 

@@ -82,7 +82,7 @@ fn describe(inspection: &Inspection, path: &str, refused: Option<&str>, out: &mu
         if inspection.names { "yes: backtraces name functions" } else { "no: backtraces have numbers only" },
     )?;
     if inspection.dwarf {
-        line("", "it carries debug information, which only makes it larger")?;
+        line("", "it carries debug information: traps name lines of its source")?;
     }
     line("verdict", &refused.map_or("this host takes it".to_owned(), |why| format!("this host refuses it: {why}")))
 }

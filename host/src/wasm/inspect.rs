@@ -82,7 +82,7 @@ pub struct Inspection {
     pub memory: Option<MemorySize>,
     /// Whether functions have names, so that backtraces do.
     pub names: bool,
-    /// Whether it carries debug information, which only makes it larger.
+    /// Whether it carries debug information, so that traps name lines of its source.
     pub dwarf: bool,
     /// Languages and tools that made it, such as `Rust 1.95.0`.
     pub producers: Vec<String>,

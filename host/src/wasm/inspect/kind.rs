@@ -128,6 +128,12 @@ fn seems(module: &Inspection) -> String {
             "it is a Redpanda transform of a design that was never released (it exports {CALLBACK}): build it with a released SDK"
         );
     }
+    if module.imports.iter().any(|import| import.name.ends_with(&format!("::{COPY_RECORDS}"))) {
+        let kinds = FLUVIO.join(", ");
+        return format!(
+            "it seems to be a Fluvio SmartModule without its function: one of {kinds} is to be exported, by #[smartmodule(…)]"
+        );
+    }
     if module.exports.iter().any(|export| export.starts_with(TRANSFORMER)) {
         return "it is the inside of a component: make one of it with wasm-tools component new".to_owned();
     }

@@ -26,8 +26,11 @@ fn chain() -> Chain {
     static MODULE: LazyLock<Arc<dyn Module>> = LazyLock::new(|| {
         ENGINE.load("poison", &wat::parse_str(source("poison")).unwrap(), &Value::Null, LIMITS).unwrap()
     });
-    let policy = Policy::all(Action::DeadLetter);
-    let stages = vec![PlanStage { module: MODULE.clone(), policy }];
+    chain_of(&MODULE)
+}
+
+fn chain_of(module: &Arc<dyn Module>) -> Chain {
+    let stages = vec![PlanStage { module: module.clone(), policy: Policy::all(Action::DeadLetter) }];
     let plan = Plan { number: 1, stages, sink: Policy::all(Action::Stop) };
     Chain::new(Arc::new(plan), Arc::new(Routes::new("out", &[])))
 }
@@ -51,6 +54,33 @@ fn exactly_the_bad_ones_fail(batches: &[Vec<Order>]) {
         let class = |(number, order): (usize, &Order)| Some((number as u32, order.and_then(|(_, class)| class)?));
         assert_eq!(failed, orders.iter().enumerate().filter_map(class).collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn a_record_that_finds_no_memory_left_is_tried_on_a_fresh_instance() {
+    let locals = "(local $count i32) (local $i i32)";
+    let leak = format!("{locals} (if (i32.eq (memory.grow (i32.const 16)) (i32.const -1)) (then unreachable))");
+    let module = |text: &str| ENGINE.load("leak", &wat::parse_str(text).unwrap(), &Value::Null, LIMITS).unwrap();
+    let mut chain = chain_of(&module(&source("identity").replace(locals, &leak)));
+    for size in [1, 3, 1] {
+        let good = vec![Some(b"good" as &[u8]); size];
+        let batch = values(&good);
+        for _ in 0..50 {
+            let applied = chain.apply(&batch, &mut || true).unwrap();
+            assert_eq!((applied.rows.len(), applied.failures.len()), (size, 0));
+        }
+    }
+    assert!(chain.restarts() >= 9, "{}", chain.restarts());
+    // what a record wants by itself is its own fault, and tried twice at the most
+    let hungry = leak.replace("(i32.const 16)", "(i32.const 256)");
+    let mut chain = chain_of(&module(&source("identity").replace(locals, &hungry)));
+    let bad = [Some(b"bad" as &[u8])];
+    let batch = values(&bad);
+    for _ in 0..3 {
+        let applied = chain.apply(&batch, &mut || true).unwrap();
+        assert_eq!(applied.failures.iter().map(|failure| failure.class).collect::<Vec<_>>(), [Class::Memory]);
+    }
+    assert_eq!(chain.restarts(), 3);
 }
 
 fn orders(bad: &'static [(&'static str, Option<Class>)], good: u32, most: usize) -> impl Strategy<Value = Vec<Order>> {
