@@ -26,6 +26,7 @@
 package edgemill
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -67,11 +68,18 @@ func Run(transform Func) {
 
 // Configure names the function that makes the module's transform of its configuration. It is to be called from init: main
 // does not run. The chain's config arrives as the function's type, read by encoding/json; null, as a chain without config
-// has, is a pointer's nil. An error keeps the module from being deployed, with its message.
+// has, is a pointer's nil. A field that the type does not have, and an error, keep the module from being deployed, with its message.
 func Configure[C any](make func(config C) (Transform, error)) {
 	configure = func(text []byte) (Transform, error) {
 		var config C
-		if err := json.Unmarshal(text, &config); err != nil {
+		err := json.Unmarshal(text, new(any))
+		if err == nil {
+			// a misspelt field would be a default in silence
+			fields := json.NewDecoder(bytes.NewReader(text))
+			fields.DisallowUnknownFields()
+			err = fields.Decode(&config)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("the configuration does not fit: %w", err)
 		}
 		return make(config)

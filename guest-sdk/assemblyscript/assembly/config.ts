@@ -62,9 +62,16 @@ export class Json {
 export class Config {
   /** The first reason to refuse the module. */
   problem: string | null = null;
+  private asked: Array<string> = [];
+  private isWhole: bool = false;
 
-  /** `json` is JSON's null where the chain has no `config`. */
-  constructor(public json: Json) {}
+  constructor(private whole: Json) {}
+
+  /** All of it, for what the others cannot read; JSON's null where the chain has no `config`. Fields that nobody asks for are no mistake then. */
+  get json(): Json {
+    this.isWhole = true;
+    return this.whole;
+  }
 
   /** For the SDK. */
   static parse(address: usize, size: i32): Config {
@@ -79,13 +86,23 @@ export class Config {
     if (this.problem === null) this.problem = why;
   }
 
+  /** For the SDK: refuses a field that nobody has asked for, where something was: a misspelt one would be a default in silence. */
+  refuseUnknown(): void {
+    if (this.isWhole || this.asked.length == 0) return;
+    const names = this.whole.fields.keys();
+    for (let index = 0; index < names.length; index++) {
+      if (!this.asked.includes(names[index])) this.refuse("the configuration has a field " + names[index] + ", which is none of the transform's");
+    }
+  }
+
   /** Whether the chain has no `config`. */
   get isNull(): bool {
-    return this.json.kind == JsonKind.null;
+    return this.whole.kind == JsonKind.null;
   }
 
   has(name: string): bool {
-    return this.json.get(name) !== null;
+    this.asked.push(name);
+    return this.whole.get(name) !== null;
   }
 
   text(name: string): string {
@@ -135,8 +152,9 @@ export class Config {
   }
 
   private field(name: string, needed: bool): Json | null {
-    if (this.json.kind != JsonKind.object) this.refuse("the configuration must be an object");
-    const field = this.json.get(name);
+    if (this.whole.kind != JsonKind.object) this.refuse("the configuration must be an object");
+    this.asked.push(name);
+    const field = this.whole.get(name);
     if (field === null && needed) this.refuse("the configuration has no " + name);
     return field;
   }

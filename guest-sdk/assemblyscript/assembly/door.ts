@@ -25,6 +25,7 @@ export function edgemill_alloc(size: usize): usize {
 export function edgemill_configure(text: usize, size: i32): usize {
   const config = Config.parse(text, size);
   configure(config);
+  config.refuseUnknown();
   const problem = config.problem;
   if (problem === null) return 0;
   const length = put(problem);

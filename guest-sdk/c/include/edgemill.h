@@ -124,6 +124,11 @@ em_json em_json_kind(em_bytes json);
 /* Finds a field of a JSON object and what kind it is; `value` is its text in the JSON. */
 em_json em_json_field(em_bytes object, const char *name, em_bytes *value);
 
+/* Goes through the fields of a JSON object: `left` begins as em_json_fields(object), whose data is NULL where that is none. Gives
+ * the next name, as it stands between its quotes, and the text of its value; false behind the last. */
+em_bytes em_json_fields(em_bytes object);
+bool em_json_next(em_bytes *left, em_bytes *name, em_bytes *value);
+
 /* A JSON string as text, in memory of the module's own that is never freed: for configurations. NULL data where it is none. */
 em_bytes em_json_string(em_bytes json);
 

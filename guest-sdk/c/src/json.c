@@ -70,8 +70,8 @@ em_json em_json_kind(em_bytes json) {
     return em_json_number(json, &number) ? EM_JSON_NUMBER : EM_JSON_WRONG;
 }
 
-/* Takes the next field off what is left of an object behind its brace; false where there is none. */
-static bool next_field(em_bytes *left, em_bytes *name, em_bytes *value) {
+bool em_json_next(em_bytes *left, em_bytes *name, em_bytes *value) {
+    if (!left->data) return false;
     const char *end = left->data + left->size, *at = spaces(left->data, end);
     if (*at != '"') return false;
     const char *name_end = behind_string(at, end);
@@ -85,8 +85,7 @@ static bool next_field(em_bytes *left, em_bytes *name, em_bytes *value) {
     return true;
 }
 
-/* What stands behind an object's brace; null where it is no object. */
-static em_bytes fields(em_bytes json) {
+em_bytes em_json_fields(em_bytes json) {
     if (em_json_kind(json) != EM_JSON_OBJECT) return em_null();
     json = trimmed(json);
     return (em_bytes){json.data + 1, json.size - 1};
@@ -94,8 +93,8 @@ static em_bytes fields(em_bytes json) {
 
 em_json em_json_field(em_bytes object, const char *name, em_bytes *value) {
     *value = em_null();
-    em_bytes left = fields(object), each, text;
-    while (left.data && next_field(&left, &each, &text))
+    em_bytes left = em_json_fields(object), each, text;
+    while (em_json_next(&left, &each, &text))
         if (em_equal(each, em_text(name))) *value = text;
     return em_json_kind(*value);
 }
@@ -223,8 +222,8 @@ void *em_configured_by(em_bytes config, const em_setting *settings, size_t count
         const char *wanted = set(&settings[i], value, (char *)self + settings[i].offset);
         if (wanted) return em_refuse("%s must be %s", settings[i].name, wanted);
     }
-    em_bytes left = fields(config), name, value;
-    while (left.data && next_field(&left, &name, &value)) {
+    em_bytes left = em_json_fields(config), name, value;
+    while (em_json_next(&left, &name, &value)) {
         size_t i = 0;
         while (i < count && !em_equal(name, em_text(settings[i].name))) i++;
         if (i == count) return em_refuse("the configuration has a field %.*s, which is none of the transform's", (int)name.size, name.data);

@@ -20,12 +20,14 @@
 
 #include <edgemill.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace edgemill {
 
@@ -183,6 +185,7 @@ class Json {
     em_json kind() const { return em_json_kind(json_); }
     bool exists() const { return kind() != EM_JSON_ABSENT; }
     bool is_null() const { return kind() == EM_JSON_NULL; }
+    em_bytes bytes() const { return json_; }
     /// Its text in the configuration.
     std::string_view raw() const { return detail::from_c(json_).value_or(std::string_view()); }
 
@@ -227,7 +230,11 @@ class Config {
 
     /// Whether the chain has no `config`.
     bool is_null() const { return json_.is_null(); }
-    const Json& json() const { return json_; }
+    /// All of it, for what `get` cannot read. Fields that nobody asks for are no mistake then.
+    const Json& json() {
+        is_whole_ = true;
+        return json_;
+    }
 
     /// A field that has to be there.
     template <class T>
@@ -240,6 +247,7 @@ class Config {
     template <class T>
     T get(const char* name, T otherwise) {
         if (json_.kind() != EM_JSON_OBJECT) refuse("the configuration must be an object");
+        asked_.emplace_back(name);
         Json field = json_[name];
         if (!field.exists()) return otherwise;
         std::optional<T> value = field.as<T>();
@@ -254,6 +262,17 @@ class Config {
 
     const std::optional<std::string>& problem() const { return problem_; }
 
+    /// Refuses a field that nobody has asked for, where something was asked for: a misspelt one would be a default in silence.
+    void refuse_unknown() {
+        if (is_whole_ || asked_.empty()) return;
+        em_bytes left = em_json_fields(json_.bytes()), name, value;
+        while (em_json_next(&left, &name, &value)) {
+            std::string given(name.data, name.size);
+            if (std::find(asked_.begin(), asked_.end(), given) == asked_.end())
+                refuse("the configuration has a field " + given + ", which is none of the transform's");
+        }
+    }
+
   private:
     template <class T>
     static const char* word() {
@@ -265,6 +284,8 @@ class Config {
 
     Json json_;
     std::optional<std::string> problem_;
+    std::vector<std::string> asked_;
+    bool is_whole_ = false;
 };
 
 namespace detail {
@@ -280,6 +301,7 @@ struct Door {
         Config config(json);
         if constexpr (std::is_constructible_v<T, Config&>) made = new T(config);
         else made = new T();
+        config.refuse_unknown();
         if (config.problem()) return em_refuse("%s", config.problem()->c_str());
         return made;
     }

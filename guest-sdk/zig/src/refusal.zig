@@ -17,8 +17,7 @@ pub fn message(problem: anyerror) []const u8 {
     return if (problem == error.Refused) said orelse "refused" else @errorName(problem);
 }
 
-/// Reads a configuration, in memory of `arena`; says which field is missing or wrong. Fields that the type does not have
-/// are passed over.
+/// Reads a configuration, in memory of `arena`; says which field is missing, wrong, or none of the type's.
 pub fn parse(comptime T: type, arena: std.mem.Allocator, text: []const u8) !T {
     const json = std.json.parseFromSliceLeaky(std.json.Value, arena, text, .{}) catch |problem|
         return refuse("the configuration is not JSON: {s}", .{@errorName(problem)});
@@ -39,6 +38,12 @@ fn field(comptime T: type, arena: std.mem.Allocator, json: std.json.Value, compt
                 } else {
                     @field(result, part) = attributes.defaultValue(Part) orelse return refuse("{s} has no {s}", .{ name, part });
                 }
+            }
+            for (json.object.keys()) |given| {
+                const is_known = inline for (structure.field_names) |part| {
+                    if (std.mem.eql(u8, part, given)) break true;
+                } else false;
+                if (!is_known) return refuse("{s} has a field {s}, which is none of the transform's", .{ name, given });
             }
             return result;
         },

@@ -7,6 +7,7 @@ use std::fmt::Display;
 
 /// The configuration.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Config {
     mark: Option<String>,
     limit: Option<i64>,
