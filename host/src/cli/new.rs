@@ -15,6 +15,12 @@ const OWN: [&str; 6] = ["template/", "tests/", "check", ".gitignore", "Makefile"
 /// Languages whose SDK is another's, or around another's.
 const BENEATH: [(&str, &str); 2] = [("cpp", "c"), ("ts", "js")];
 
+/// Names that do not build somewhere: words of Zig, which has them in its package file, and packages that Rust, Go and the SDKs have already.
+const TAKEN: &str = "addrspace align and anyframe anytype asm async await break callconv catch comptime const continue defer else enum errdefer \
+                     error export extern fn for if inline noalias noinline nosuspend opaque or orelse packed pub resume return struct suspend switch \
+                     test threadlocal try union unreachable var volatile while \
+                     alloc cmd core edgemill edgemill-guest go proc-macro std";
+
 /// Writes a new transform: source, tests, fixtures, build file, and the SDK, all from the program itself
 ///
 /// The folder NAME must not be there, or be empty. Its README has the one command that builds the module; `edgemill test` runs
@@ -40,6 +46,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
         return Err(Failure::usage(format!(
             "{name:?} cannot be a transform's name in all languages: write a small letter, then small letters, digits and `-`"
         )));
+    }
+    if TAKEN.split_whitespace().any(|taken| taken == name) {
+        return Err(Failure::usage(format!("{name:?} is a word of a language, or of its tools: choose another name")));
     }
     let languages = languages();
     if !languages.contains(&lang.as_str()) {

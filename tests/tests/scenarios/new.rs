@@ -72,3 +72,16 @@ fn a_new_transform_in_any_language_builds_tests_and_runs_as_its_readme_says() ->
     ensure!(broker.consume(&pipeline.dead)?.len() == 1, "the empty one is refused");
     stop(host)
 }
+
+#[test]
+fn a_name_that_would_not_build_is_refused() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    for (name, why) in
+        [("test", "choose another name"), ("edgemill-guest", "choose another name"), ("Loud", "a small letter")]
+    {
+        let place = folder.path().join(name);
+        let told = program::run([Path::new("new"), &place, Path::new("--lang"), Path::new("zig")], b"")?;
+        ensure!(told.code == Some(2) && told.err.contains(why) && !place.exists(), "{}", told.err);
+    }
+    Ok(())
+}
