@@ -91,7 +91,7 @@ impl Stage {
             self.grow();
             return Ok(Vec::new());
         };
-        let again = self.worn && fault.class == Class::Memory;
+        let again = self.is_worn_out(&fault);
         self.discard();
         self.outputs.clear();
         match batch.len() {
@@ -131,7 +131,7 @@ impl Stage {
                     largest = largest.max(range.len());
                 }
                 Err(fault) => {
-                    let again = self.worn && fault.class == Class::Memory;
+                    let again = self.is_worn_out(&fault);
                     self.discard();
                     if range.len() == 1 && again {
                         parts.left.push(range);
@@ -166,6 +166,11 @@ impl Stage {
             self.call_limit = self.call_limit.saturating_mul(2);
             self.calls_since_change = 0;
         }
+    }
+
+    /// Whether what earlier calls left may be the reason of a fault, and not the record.
+    fn is_worn_out(&self, fault: &Fault) -> bool {
+        self.worn && fault.class == Class::Memory
     }
 
     fn discard(&mut self) {
