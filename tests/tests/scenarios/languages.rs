@@ -106,7 +106,8 @@ const COMMANDS: [&str; 17] = [
 fn growth(language: &str) -> f64 {
     const MIB: f64 = 1048576.0;
     match language.split('.').next() {
-        Some("js" | "python") => 64.0 * MIB,
+        Some("js") => 64.0 * MIB,
+        Some("python") => MIB / 2.0,
         Some("go") => 6.0 * MIB,
         _ => MIB / 8.0,
     }

@@ -1,14 +1,20 @@
-"""Mends a leak of componentize-py 0.25: it never frees a ``list<u8>`` that a call gave back.
+"""Mends two leaks of componentize-py 0.25, by putting a function of its modules behind one of ours.
 
-Its ``maybe_pop_list`` copies the bytes into memory that nobody owns, so a module would grow by every byte of its outputs.
-After a call the host calls the module's post-return function with the place of the results. Here that function is put
-behind one that frees those lists first; the offsets are those of ``outputs`` in transform.wit, by the canonical ABI.
+It never frees a ``list<u8>`` that a call gave back: ``maybe_pop_list`` copies the bytes into memory that nobody owns, so a
+module would grow by every byte of its outputs. After a call the host calls the module's post-return function with the
+place of the results: ours frees those lists first. The offsets are those of ``outputs`` in transform.wit, by the
+canonical ABI.
+
+It allocates some bytes for every other list that is empty, of parameters and of results, and frees lists only that are
+not: a call with one record would leave some 160 bytes. Our ``cabi_realloc`` gives an empty list no memory, but an
+address that is none. Bytes and strings have theirs still, for what takes them frees it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 _POST_RETURN = b"cabi_post_edgemill:transform/transformer@1.0.0#transform"
 _FREE = b"wit_dylib_dealloc_bytes"
+_ALLOCATE = b"cabi_realloc"
 
 # the flags of the columns that are optional, and where the place of each list of bytes stands
 _COLUMNS = {24: (28,), 44: (48,), 64: (76, 92)}
@@ -22,38 +28,55 @@ class Unknown(Exception):
 
 
 def mended(component: bytes) -> bytes:
-    """The component without the leak. Raises ``Unknown``."""
-    parts, found = [component[:8]], 0
+    """The component without the leaks. Raises ``Unknown``."""
+    parts, found = [component[:8]], {_POST_RETURN: 0, _ALLOCATE: 0}
     for kind, content in _sections(component):
-        if kind == _CORE_MODULE and _POST_RETURN in content:
-            content = _module(content)
-            found += 1
+        if kind == _CORE_MODULE:
+            exports = _exports(content)
+            if _POST_RETURN in exports:
+                free = _imported_functions(_part(content, _IMPORTS))[1].get(_FREE)
+                if free is None:
+                    raise Unknown(f"it does not import {_FREE.decode()}")
+                content = _behind(content, _POST_RETURN, lambda replaced: _freeing(free, replaced))
+                found[_POST_RETURN] += 1
+            # the runtime: other modules have functions of this name too, which no list comes by
+            elif _ALLOCATE in exports and _FREE in exports:
+                content = _behind(content, _ALLOCATE, _allocating)
+                found[_ALLOCATE] += 1
         parts.append(_section(kind, content))
-    if found != 1:
-        raise Unknown(f"{found} of its core modules have the function {_POST_RETURN.decode()}")
+    for name, modules in found.items():
+        if modules != 1:
+            raise Unknown(f"{modules} of its core modules have the function {name.decode()}")
     return b"".join(parts)
 
 
-def _module(module: bytes) -> bytes:
+def _behind(module: bytes, name: bytes, body_of: Callable[[int], bytes]) -> bytes:
+    """The module with the exported function replaced by one with this body, which is told where the function was."""
     sections = list(_sections(module))
     content = dict(sections)
-    imported, free = _imported_functions(content[_IMPORTS])
+    imported = _imported_functions(content.get(_IMPORTS, b"\0"))[0]
     functions = _Reader(content[_FUNCTIONS])
     types = [functions.number() for _ in range(functions.number())]
-    added = imported + len(types)
-    exports, replaced = _redirected(content[_EXPORTS], added)
+    replaced = _exports(module)[name]
     code = _Reader(content[_CODE])
     bodies = code.number()
-    body = _body(free, replaced)
+    body = body_of(replaced)
     changed = {
         _FUNCTIONS: _number(len(types) + 1) + b"".join(map(_number, [*types, types[replaced - imported]])),
-        _EXPORTS: exports,
+        _EXPORTS: _redirected(content[_EXPORTS], name, imported + len(types)),
         _CODE: _number(bodies + 1) + code.rest() + _number(len(body)) + body,
     }
     return module[:8] + b"".join(_section(kind, changed.get(kind, old)) for kind, old in sections)
 
 
-def _body(free: int, replaced: int) -> bytes:
+def _allocating(replaced: int) -> bytes:
+    """Gives the alignment as the address of nothing, where it is above 1; otherwise goes on as before."""
+    nothing = b"\x20\x03\x45\x20\x02\x41\x01\x4b\x71"
+    as_before = b"\x20\x00\x20\x01\x20\x02\x20\x03\x10" + _number(replaced)
+    return b"\x00" + nothing + b"\x04\x7f\x20\x02\x05" + as_before + b"\x0b\x0b"
+
+
+def _freeing(free: int, replaced: int) -> bytes:
     """Where the call did not fail, frees each list that is there; then goes on as before."""
     block, end, leave, unless = b"\x02\x40", b"\x0b", b"\x0d\x00", b"\x45\x0d\x00"
     result = b"\x20\x00"
@@ -75,15 +98,16 @@ def _body(free: int, replaced: int) -> bytes:
     return body + end + result + b"\x10" + _number(replaced) + end
 
 
-def _imported_functions(section: bytes) -> tuple[int, int]:
-    """How many functions are imported, and which of them frees."""
-    reader, functions, free = _Reader(section), 0, None
+def _imported_functions(section: bytes) -> tuple[int, dict[bytes, int]]:
+    """How many functions are imported, and where each is."""
+    reader, functions = _Reader(section), 0
+    places = {}
     for _ in range(reader.number()):
         reader.name()
         name, kind = reader.name(), reader.byte()
         if kind == 0:
             reader.number()
-            free = functions if name == _FREE else free
+            places[name] = functions
             functions += 1
         elif kind == 1:
             reader.byte()
@@ -95,23 +119,31 @@ def _imported_functions(section: bytes) -> tuple[int, int]:
             reader.byte()
         else:
             raise Unknown(f"it has an import of the kind {kind}")
-    if free is None:
-        raise Unknown(f"it does not import {_FREE.decode()}")
-    return functions, free
+    return functions, places
 
 
-def _redirected(section: bytes, to: int) -> tuple[bytes, int]:
-    """The exports with the post-return function elsewhere, and where it was."""
-    reader, parts, replaced = _Reader(section), [], None
-    count = reader.number()
-    for _ in range(count):
-        name, kind, index = reader.name(), reader.byte(), reader.number()
-        if name == _POST_RETURN:
-            replaced, index = index, to
-        parts.append(_number(len(name)) + name + bytes([kind]) + _number(index))
-    if replaced is None:
-        raise Unknown(f"it does not export {_POST_RETURN.decode()}")
-    return _number(count) + b"".join(parts), replaced
+def _items(exports: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """The exports: name, kind, place."""
+    reader = _Reader(exports)
+    for _ in range(reader.number()):
+        yield reader.name(), reader.byte(), reader.number()
+
+
+def _exports(module: bytes) -> dict[bytes, int]:
+    """Where each exported function is."""
+    return {name: place for name, kind, place in _items(_part(module, _EXPORTS)) if kind == 0}
+
+
+def _redirected(exports: bytes, function: bytes, to: int) -> bytes:
+    """The exports with a function elsewhere."""
+    items = list(_items(exports))
+    moved = [(name, kind, to if (name, kind) == (function, 0) else place) for name, kind, place in items]
+    return _number(len(items)) + b"".join(_number(len(name)) + name + bytes([kind]) + _number(place) for name, kind, place in moved)
+
+
+def _part(module: bytes, kind: int) -> bytes:
+    """A section of a module, where it has one; otherwise an empty one."""
+    return dict(_sections(module)).get(kind, b"\0")
 
 
 def _sections(binary: bytes) -> Iterator[tuple[int, bytes]]:
