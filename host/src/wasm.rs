@@ -9,6 +9,8 @@ use crate::modules::{LoadError, Module};
 use crate::registry::Registry;
 use crate::source::past::Past;
 use cache::Cache;
+use component::ComponentModule;
+use inspect::{outline, validate};
 use serde_json::Value;
 use settings::Checks;
 use std::fmt::Write;
@@ -37,7 +39,7 @@ mod ticker;
 #[cfg(test)]
 mod tests;
 
-pub use inspect::{Door, Import, Inspection, MemorySize, inspect, validate};
+pub use inspect::{Door, Import, Inspection, MemorySize, inspect};
 
 /// The version of the contract that this host speaks.
 pub const CONTRACT: &str = "1.0.0";
@@ -162,7 +164,37 @@ impl Engine {
             }
             Door::Component => {
                 let component = compile::compile(engine, cache, &what.hash, bytes)?;
-                component::ComponentModule::load(&runtime.component, &component, what)
+                ComponentModule::load(&runtime.component, &component, &what)
+            }
+        }
+    }
+
+    /// Sees whether a module would be linked: whether its exports and imports are of the types that they should be. Nothing of it
+    /// is compiled, and nothing of it runs.
+    ///
+    /// # Errors
+    /// Which step would fail, and why.
+    pub fn try_link(&self, bytes: &[u8]) -> Result<(), LoadError> {
+        let inspection = inspect(bytes)?;
+        inspection.check()?;
+        let outline = outline(bytes)?;
+        let (ends, limits, hash) = (&Ends::default(), Limits { memory: usize::MAX, time: None }, String::new());
+        let (name, config) = ("", &Value::Null);
+        let what = Loading { name, hash, config, limits, ends, registry: None, look_back: None, past: None };
+        let Runtime { engine, plain, component } = &self.shared.timed;
+        match inspection.door {
+            Door::Core => {
+                let module = compile::compile(engine, None, "", &outline)?;
+                let link = match inspection.made_for {
+                    Some(ModuleType::Fluvio) => fluvio::link,
+                    Some(ModuleType::Lines) => lines::link,
+                    Some(ModuleType::Redpanda) => redpanda::link,
+                    _ => core::link,
+                };
+                link(plain, &module, &what).map(|_| ())
+            }
+            Door::Component => {
+                ComponentModule::try_link(component, &compile::compile(engine, None, "", &outline)?, &what)
             }
         }
     }

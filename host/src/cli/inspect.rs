@@ -3,7 +3,7 @@
 use super::{Done, Failure};
 use crate::config::size_text;
 use crate::harmless::one_line;
-use crate::wasm::{CONTRACT, Inspection, inspect, validate};
+use crate::wasm::{CONTRACT, Engine, Inspection, inspect};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -29,7 +29,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done, Failure> {
     let bytes = crate::modules::read(&arguments.module)
         .map_err(|error| Failure::usage(format!("cannot read {path}: {error}")))?;
     let inspection = inspect(&bytes).map_err(|error| Failure::usage(format!("{path}: {error}")))?;
-    let refused = inspection.check().and_then(|()| validate(&bytes)).err().map(|error| error.to_string());
+    let engine = Engine::new(None).map_err(anyhow::Error::from)?;
+    let refused = engine.try_link(&bytes).err().map(|error| error.to_string());
     let mut text = String::new();
     if arguments.json {
         let mut value = serde_json::to_value(&inspection).map_err(anyhow::Error::from)?;

@@ -1,6 +1,7 @@
 //! Compiles modules, or takes them from the cache.
 
 use super::cache::Cache;
+use super::validate;
 use crate::modules::LoadError;
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
@@ -71,7 +72,11 @@ pub(super) fn compile<T: Compiled>(
             Err(error) => tracing::warn!(%error, "a compiled module cannot be used: it is compiled again"),
         }
     }
-    let compiled = T::compile(engine, bytes).map_err(|error| LoadError::new("compile", format!("{error:#}")))?;
+    let refused = |error: wasmtime::Error| {
+        // which says more of what is wrong
+        validate(bytes).err().unwrap_or_else(|| LoadError::new("compile", format!("{error:#}")))
+    };
+    let compiled = T::compile(engine, bytes).map_err(refused)?;
     if let Some((cache, place)) = &place
         && let Err(error) = compiled
             .write()

@@ -62,6 +62,35 @@ pub(super) struct ComponentModule {
 }
 
 impl ComponentModule {
+    /// Links a compiled component.
+    ///
+    /// # Errors
+    /// Its exports are none of this door's, or it imports what is not there.
+    fn link(linker: &Linker<State>, component: &Component, what: &Loading<'_>) -> Result<Self, LoadError> {
+        let exports = exports(component).map_err(|message| LoadError::new("version", message))?;
+        let link = |error: wasmtime::Error| LoadError::new("link", format!("{error:#}"));
+        let ready = linker.instantiate_pre(component).map_err(link)?;
+        Ok(Self {
+            name: what.name.to_owned(),
+            hash: what.hash.clone(),
+            config: what.config.to_string(),
+            limits: what.limits,
+            journal: Journal::new(what.name),
+            ready,
+            exports,
+        })
+    }
+
+    /// Links what is left of a component without its code, and sees whether its functions take and give what they should.
+    ///
+    /// # Errors
+    /// Which step failed, and why.
+    pub(super) fn try_link(linker: &Linker<State>, component: &Component, what: &Loading<'_>) -> Result<(), LoadError> {
+        let module = Self::link(linker, component, what)?;
+        // its start functions are gone too, so that nothing runs
+        Instance::find(&mut module.store(), &module.ready, &module.exports).map(|_| ())
+    }
+
     /// Links a compiled component, and makes an instance to see that it starts and takes its configuration.
     ///
     /// # Errors
@@ -69,20 +98,9 @@ impl ComponentModule {
     pub(super) fn load(
         linker: &Linker<State>,
         component: &Component,
-        what: Loading<'_>,
+        what: &Loading<'_>,
     ) -> Result<Arc<dyn Module>, LoadError> {
-        let exports = exports(component).map_err(|message| LoadError::new("version", message))?;
-        let link = |error: wasmtime::Error| LoadError::new("link", format!("{error:#}"));
-        let ready = linker.instantiate_pre(component).map_err(link)?;
-        let module = Self {
-            name: what.name.to_owned(),
-            hash: what.hash,
-            config: what.config.to_string(),
-            limits: what.limits,
-            journal: Journal::new(what.name),
-            ready,
-            exports,
-        };
+        let module = Self::link(linker, component, what)?;
         module.instantiate()?;
         Ok(Arc::new(module))
     }
@@ -109,15 +127,19 @@ impl Module for ComponentModule {
     }
 
     fn instantiate(&self) -> Result<Box<dyn Transform>, LoadError> {
-        let mut store = Store::new(self.ready.engine(), self.state());
-        store.limiter(|state| &mut state.guest.limiter);
-        store.epoch_deadline_callback(|store| Ok(extension(store.data().guest.more())));
-        store.set_hostcall_fuel(self.limits.memory);
-        Ok(Box::new(Instance::start(store, &self.ready, &self.exports, &self.config)?))
+        Ok(Box::new(Instance::start(self.store(), &self.ready, &self.exports, &self.config)?))
     }
 }
 
 impl ComponentModule {
+    fn store(&self) -> Store<State> {
+        let mut store = Store::new(self.ready.engine(), self.state());
+        store.limiter(|state| &mut state.guest.limiter);
+        store.epoch_deadline_callback(|store| Ok(extension(store.data().guest.more())));
+        store.set_hostcall_fuel(self.limits.memory);
+        store
+    }
+
     // Promise: closed
     fn state(&self) -> State {
         let output = Output::new(self.journal.clone(), super::journal::Level::Info);

@@ -20,6 +20,22 @@ struct Core {
     config: String,
 }
 
+/// Links a compiled module.
+///
+/// # Errors
+/// Its exports are none of this door's, or it imports what is not there.
+pub(super) fn link(
+    linker: &Linker<State>,
+    module: &wasmtime::Module,
+    what: &Loading<'_>,
+) -> Result<Blueprint, LoadError> {
+    check_memory(module)?;
+    for (name, params) in FUNCTIONS {
+        check_function(module, name, params, 1)?;
+    }
+    Blueprint::new(linker, module, what)
+}
+
 /// Links a compiled module, and makes an instance to see that it starts and takes its configuration.
 ///
 /// # Errors
@@ -29,11 +45,7 @@ pub(super) fn load(
     module: &wasmtime::Module,
     what: &Loading<'_>,
 ) -> Result<Arc<dyn Module>, LoadError> {
-    check_memory(module)?;
-    for (name, params) in FUNCTIONS {
-        check_function(module, name, params, 1)?;
-    }
-    PlainModule::load(Blueprint::new(linker, module, what)?, Core { config: what.config.to_string() })
+    PlainModule::load(link(linker, module, what)?, Core { config: what.config.to_string() })
 }
 
 impl Start for Core {

@@ -69,6 +69,39 @@ pub(super) struct SmartModule {
     lanes: Lanes,
 }
 
+/// Links a compiled SmartModule.
+///
+/// # Errors
+/// Its exports are none of a SmartModule's, or it imports what is not there.
+pub(super) fn link(
+    linker: &Linker<State>,
+    module: &wasmtime::Module,
+    what: &Loading<'_>,
+) -> Result<Blueprint, LoadError> {
+    check_memory(module)?;
+    check_function(module, "alloc", 1, 1)?;
+    let (_, function) = work(module)?;
+    check_function(module, function, 3, 1)?;
+    for name in ["init", "look_back"].into_iter().filter(|name| module.get_export(name).is_some()) {
+        check_function(module, name, 3, 1)?;
+    }
+    let mut linker = linker.clone();
+    for import in module.imports().filter(|import| import.name() == COPY_RECORDS) {
+        if let ExternType::Func(_) = import.ty() {
+            let link = |error: wasmtime::Error| LoadError::new("link", format!("{error:#}"));
+            linker.func_wrap(import.module(), COPY_RECORDS, copy_records).map_err(link)?;
+        }
+    }
+    Blueprint::new(&linker, module, what)
+}
+
+/// What a SmartModule does, and the function's name: the first that Fluvio would find.
+fn work(module: &wasmtime::Module) -> Result<(Work, &'static str), LoadError> {
+    let function = FLUVIO.into_iter().find(|name| module.get_export(name).is_some());
+    let work = function.and_then(|function| Some((Work::of(function)?, function)));
+    work.ok_or_else(|| LoadError::new("version", "no function of a SmartModule's"))
+}
+
 /// Links a compiled SmartModule, and makes an instance to see that it starts and takes its parameters.
 ///
 /// # Errors
@@ -78,33 +111,17 @@ pub(super) fn load(
     module: &wasmtime::Module,
     what: &Loading<'_>,
 ) -> Result<Arc<dyn Module>, LoadError> {
-    check_memory(module)?;
-    check_function(module, "alloc", 1, 1)?;
-    // in the order in which Fluvio looks for them
-    let function = FLUVIO.into_iter().find(|name| module.get_export(name).is_some());
-    let work = function.and_then(|function| Some((Work::of(function)?, function)));
-    let (work, function) = work.ok_or_else(|| LoadError::new("version", "no function of a SmartModule's"))?;
-    check_function(module, function, 3, 1)?;
+    let blueprint = Arc::new(link(linker, module, what)?);
+    let (work, function) = work(module)?;
     let has_init = module.get_export("init").is_some();
-    if has_init {
-        check_function(module, "init", 3, 1)?;
-    }
     let params = params(what.config)?;
     if !has_init && !params.is_empty() {
         return Err(LoadError::new("configure", "the SmartModule has no init, so it takes no `config`"));
     }
     let look_back = look_back(module, what)?;
-    let mut linker = linker.clone();
-    for import in module.imports().filter(|import| import.name() == COPY_RECORDS) {
-        if let ExternType::Func(_) = import.ty() {
-            let link = |error: wasmtime::Error| LoadError::new("link", format!("{error:#}"));
-            linker.func_wrap(import.module(), COPY_RECORDS, copy_records).map_err(link)?;
-        }
-    }
     let params = has_init.then(|| wire::init(&params));
     let (name, past) = (what.name.to_owned(), what.past.clone());
     let smart = Arc::new(SmartModule { name, work, function, params, look_back, past, lanes: Lanes::default() });
-    let blueprint = Arc::new(Blueprint::new(&linker, module, what)?);
     // one that looks back makes no instance before it has a lane
     Instance::start(&blueprint, &smart)?;
     PlainModule::share(blueprint, smart)
@@ -117,8 +134,7 @@ fn look_back(module: &wasmtime::Module, what: &Loading<'_>) -> Result<Option<Loo
             let remedy = "write `look_back = { last = N }` in its table of the chain";
             tracing::warn!(module = what.name, remedy, "look_back is not called: it begins without the last records");
         }
-        (true, Some(_)) => check_function(module, "look_back", 3, 1)?,
-        (false, None) => {}
+        (true, Some(_)) | (false, None) => {}
         (false, Some(_)) => {
             let message = "the SmartModule does not export look_back, so it cannot look back: leave `look_back` out";
             return Err(LoadError::new("look-back", message));

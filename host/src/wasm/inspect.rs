@@ -10,10 +10,11 @@ use wasmparser::{KnownCustom, MemoryType, Parser, Payload};
 mod file;
 mod grants;
 mod kind;
+mod outline;
 mod valid;
 
 pub(super) use kind::FLUVIO;
-pub use valid::validate;
+pub(super) use valid::validate;
 
 /// The interface that a component of the contract exports, but for the version.
 pub(super) const TRANSFORMER: &str = "edgemill:transform/transformer@";
@@ -116,6 +117,15 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
     Ok(inspection)
 }
 
+/// The module without its code and data, where it is valid.
+///
+/// # Errors
+/// Where it is not valid, and why.
+pub(super) fn outline(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
+    validate(bytes)?;
+    outline::outline(bytes).map_err(|error| LoadError::new("compile", error.to_string()))
+}
+
 /// The contract's version in an export's name.
 fn contract(door: Door, export: &str) -> Option<String> {
     match door {
@@ -203,7 +213,9 @@ impl Inspection {
         match (&self.contract, self.made_for) {
             (_, None) => return version(kind::describe(self)),
             (Some(contract), _) if contract != CONTRACT => {
-                return version(format!("speaks contract {contract}; this host speaks {CONTRACT}"));
+                return version(format!(
+                    "speaks contract {contract}; this host speaks {CONTRACT}: build it with this host's SDK, or take a host that speaks {contract}"
+                ));
             }
             _ => {}
         }

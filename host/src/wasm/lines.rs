@@ -27,6 +27,20 @@ mod settings;
 /// The function that a program starts with.
 pub(super) const START: &str = "_start";
 
+/// Links a compiled program.
+///
+/// # Errors
+/// It does not start as a program does, or imports what is not there.
+pub(super) fn link(
+    linker: &Linker<State>,
+    module: &wasmtime::Module,
+    what: &Loading<'_>,
+) -> Result<Blueprint, LoadError> {
+    check_memory(module)?;
+    check_function(module, START, 0, 0)?;
+    Blueprint::new(linker, module, what)
+}
+
 /// Links a compiled program, and runs it without a record to see that it starts, and ends.
 ///
 /// # Errors
@@ -36,11 +50,9 @@ pub(super) fn load(
     module: &wasmtime::Module,
     what: &Loading<'_>,
 ) -> Result<Arc<dyn Module>, LoadError> {
-    check_memory(module)?;
-    check_function(module, START, 0, 0)?;
+    let mut blueprint = link(linker, module, what)?;
     let Settings { arguments, environment, each } =
         Settings::read(what.config).map_err(|message| LoadError::new("configure", message))?;
-    let mut blueprint = Blueprint::new(linker, module, what)?;
     blueprint.arguments.extend(arguments.iter().map(|argument| terminated(argument)));
     blueprint.environment.extend(environment.iter().map(|(name, value)| terminated(&format!("{name}={value}"))));
     if each == Each::Batch {

@@ -98,7 +98,7 @@ impl Blueprint {
         module: &wasmtime::Module,
         what: &Loading<'_>,
     ) -> Result<Self, LoadError> {
-        let ready = linker.instantiate_pre(module).map_err(|error| LoadError::new("link", format!("{error:#}")))?;
+        let ready = linker.instantiate_pre(module).map_err(|error| LoadError::new("link", mismatch(&error)))?;
         Ok(Self {
             name: what.name.to_owned(),
             hash: what.hash.clone(),
@@ -126,6 +126,18 @@ impl Blueprint {
         store.limiter(|state| &mut state.guest.limiter);
         store.epoch_deadline_callback(|store| Ok(extension(store.data().guest.more())));
         store
+    }
+}
+
+/// Why a module cannot be linked, in words that say who wants what: the engine's are "expected" and "found".
+fn mismatch(error: &wasmtime::Error) -> String {
+    let told = format!("{error:#}");
+    match told.split_once("types incompatible: expected type ") {
+        Some((import, types)) => {
+            let types = types.replace(", found type ", ", and this host has ");
+            format!("{import}the module wants {types}; build it with the SDK for what it is made for")
+        }
+        None => told,
     }
 }
 
@@ -262,7 +274,8 @@ pub(super) fn fault(store: &mut Store<State>, error: &wasmtime::Error, call: Cal
 pub(super) fn check_memory(module: &wasmtime::Module) -> Result<(), LoadError> {
     match module.get_export("memory") {
         Some(ExternType::Memory(memory)) if !memory.is_64() && !memory.is_shared() => Ok(()),
-        _ => Err(LoadError::new("version", "the export memory must be a memory with 32-bit addresses")),
+        Some(_) => Err(LoadError::new("version", "the export memory must be a memory with 32-bit addresses")),
+        None => Err(LoadError::new("version", "the export memory is missing: the linker is to export it")),
     }
 }
 
@@ -284,5 +297,7 @@ pub(super) fn check_function(
         return Ok(());
     }
     let (params, result) = (vec!["i32"; params].join(", "), ["()", "i32"][results.min(1)]);
-    Err(LoadError::new("version", format!("the export {name} must be a function ({params}) -> {result}")))
+    let is = if module.get_export(name).is_some() { "must be" } else { "is missing, and must be" };
+    let remedy = "build it with the SDK for what it is made for";
+    Err(LoadError::new("version", format!("the export {name} {is} a function ({params}) -> {result}: {remedy}")))
 }

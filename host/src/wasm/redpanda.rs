@@ -112,6 +112,23 @@ impl Declared {
     }
 }
 
+/// Links a compiled transform.
+///
+/// # Errors
+/// It does not start as a program does, or imports what is not there.
+pub(super) fn link(
+    linker: &Linker<State>,
+    module: &wasmtime::Module,
+    what: &Loading<'_>,
+) -> Result<Blueprint, LoadError> {
+    check_memory(module)?;
+    check_function(module, START, 0, 0)?;
+    let mut linker = linker.clone();
+    let link = |error: wasmtime::Error| LoadError::new("link", format!("{error:#}"));
+    imports::link(&mut linker).and_then(|()| registry::link(&mut linker)).map_err(link)?;
+    Blueprint::new(&linker, module, what)
+}
+
 /// Links a compiled transform, and starts a guest to see that it comes to its first batch.
 ///
 /// # Errors
@@ -121,14 +138,9 @@ pub(super) fn load(
     module: &wasmtime::Module,
     what: &Loading<'_>,
 ) -> Result<Arc<dyn Module>, LoadError> {
-    check_memory(module)?;
-    check_function(module, START, 0, 0)?;
+    let mut blueprint = link(linker, module, what)?;
     let ends = &what.ends;
     let settings = Settings::read(what.config, ends).map_err(|message| LoadError::new("configure", message))?;
-    let mut linker = linker.clone();
-    let link = |error: wasmtime::Error| LoadError::new("link", format!("{error:#}"));
-    imports::link(&mut linker).and_then(|()| registry::link(&mut linker)).map_err(link)?;
-    let mut blueprint = Blueprint::new(&linker, module, what)?;
     let names = if settings.outputs.is_empty() { vec![OUTPUT.to_owned()] } else { settings.outputs };
     let declared = Declared::new(names, ends);
     let own = settings.environment.iter().map(|(name, value)| terminated(&format!("{name}={value}")));

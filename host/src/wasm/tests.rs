@@ -22,6 +22,7 @@ mod echo;
 mod fluvio;
 mod hostile;
 mod lines;
+mod links;
 mod look_back;
 mod poison;
 mod redpanda;

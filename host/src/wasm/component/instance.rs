@@ -8,6 +8,7 @@ use crate::chain::{Fault, Transform};
 use crate::modules::LoadError;
 use crate::outputs::{Outputs, OwnedColumn, OwnedHeaders, Reject};
 use crate::policy::Class;
+use crate::wasm::CONTRACT;
 use crate::wasm::guest::breach;
 use crate::wasm::lifted::{self, text};
 use crate::wasm::limits::Call;
@@ -39,22 +40,37 @@ impl Instance {
         exports: &Exports,
         config: &str,
     ) -> Result<Self, LoadError> {
-        begin(&mut store, Call::Start);
-        let failed = |store: &mut Store<State>, step, error: wasmtime::Error| {
-            LoadError::new(step, fault(store, &error, Call::Start).message)
-        };
-        let instance = match ready.instantiate(&mut store) {
-            Ok(instance) => instance,
-            Err(error) => return Err(failed(&mut store, "instantiate", error)),
-        };
-        let mistyped = |error: wasmtime::Error| LoadError::new("version", format!("{error:#}"));
-        let configure: ConfigureFunction = instance.get_typed_func(&mut store, exports.configure).map_err(mistyped)?;
-        let transform = instance.get_typed_func(&mut store, exports.transform).map_err(mistyped)?;
+        let (configure, transform) = Self::find(&mut store, ready, exports)?;
         match configure.call(&mut store, (config,)) {
             Ok((Ok(()),)) => Ok(Self { store, transform, lengths: Lengths::default(), spent: false }),
             Ok((Err(refusal),)) => Err(LoadError::new("configure", text(refusal.as_bytes()))),
-            Err(error) => Err(failed(&mut store, "configure", error)),
+            Err(error) => Err(LoadError::new("configure", fault(&mut store, &error, Call::Start).message)),
         }
+    }
+
+    /// Makes an instance, and finds its functions.
+    ///
+    /// # Errors
+    /// It does not start, or its functions take or give something else.
+    pub(super) fn find(
+        store: &mut Store<State>,
+        ready: &InstancePre<State>,
+        exports: &Exports,
+    ) -> Result<(ConfigureFunction, TransformFunction), LoadError> {
+        begin(store, Call::Start);
+        let instance = match ready.instantiate(&mut *store) {
+            Ok(instance) => instance,
+            Err(error) => return Err(LoadError::new("instantiate", fault(store, &error, Call::Start).message)),
+        };
+        let mistyped = |name: &str| {
+            let message = format!(
+                "the function {name} takes or gives something else than the contract's {CONTRACT}: build it with guest-sdk/wit as it is"
+            );
+            move |error: wasmtime::Error| LoadError::new("version", format!("{message} ({error:#})"))
+        };
+        let configure = instance.get_typed_func(&mut *store, exports.configure).map_err(mistyped("configure"))?;
+        let transform = instance.get_typed_func(&mut *store, exports.transform).map_err(mistyped("transform"))?;
+        Ok((configure, transform))
     }
 
     fn call(&mut self, batch: &Batch<'_>, outputs: &mut Outputs) -> Result<(), Fault> {

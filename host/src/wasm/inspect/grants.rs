@@ -28,6 +28,7 @@ pub(super) fn core(module: &str, name: &str) -> Option<String> {
         }
         ("redpanda_wasm_network", _) => "Redpanda has not released it, and modules reach no network",
         ("env", "abort") => "build it with asc --use abort=, so that an abort traps",
+        ("env", "memory") => "a module brings its own memory and exports it; link it without --import-memory",
         ("env", _) => "a symbol that was not found when it was linked; link the library that has it",
         ("__wbindgen_placeholder__" | "wbg", _) => {
             "it is made for JavaScript by wasm-bindgen; a dependency needs a feature less"

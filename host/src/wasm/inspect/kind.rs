@@ -121,7 +121,11 @@ pub(super) fn describe(module: &Inspection) -> String {
 
 fn seems(module: &Inspection) -> String {
     if module.exports.is_empty() {
-        return "it exports nothing: in Rust, crate-type is to be [\"cdylib\"]".to_owned();
+        return match module.door {
+            Door::Core => "it exports nothing: in Rust, crate-type is to be [\"cdylib\"]",
+            Door::Component => "it exports nothing: export the interface of guest-sdk/wit",
+        }
+        .to_owned();
     }
     if module.exports.iter().any(|export| export == CALLBACK) {
         return format!(

@@ -14,9 +14,16 @@ const FEATURES: WasmFeatures = WasmFeatures::WASM3
 ///
 /// # Errors
 /// Where it is not valid, and why.
-pub fn validate(bytes: &[u8]) -> Result<(), LoadError> {
-    let validated = Validator::new_with_features(FEATURES).validate_all(bytes);
-    validated.map(|_| ()).map_err(|error| LoadError::new("compile", error.to_string()))
+pub(in crate::wasm) fn validate(bytes: &[u8]) -> Result<(), LoadError> {
+    let Err(error) = Validator::new_with_features(FEATURES).validate_all(bytes) else { return Ok(()) };
+    let message = match Validator::new_with_features(WasmFeatures::all()).validate_all(bytes) {
+        Ok(_) => format!(
+            "it uses what the engine does not have ({error}): build it without garbage collection, exceptions and threads; \
+             docs/guests/core-door.md lists what the engine has"
+        ),
+        Err(_) => format!("it is not valid: {error}"),
+    };
+    Err(LoadError::new("compile", message))
 }
 
 #[cfg(test)]

@@ -100,7 +100,10 @@ fn a_batch_larger_than_a_components_memory_is_a_fault() {
 fn a_component_of_another_contract_is_refused() {
     let next = |text: String| text.replace("@1.0.0", "@2.0.0");
     let bytes = component(&next(source("component")), next);
-    assert_eq!(refused(&bytes), "version: speaks contract 2.0.0; this host speaks 1.0.0");
+    assert_eq!(
+        refused(&bytes),
+        "version: speaks contract 2.0.0; this host speaks 1.0.0: build it with this host's SDK, or take a host that speaks 2.0.0"
+    );
     let inner = wat::parse_str(source("component")).unwrap();
     assert_eq!(
         refused(&inner),

@@ -25,8 +25,14 @@ fn a_module_that_cannot_work_is_refused_with_the_step_and_the_reason() {
             "version: exports edgemill_transform_1_0_0 but not edgemill_alloc: see docs/guests/core-door.md",
         ),
         ("missing-memory", "version: exports edgemill_transform_1_0_0 but not memory: see docs/guests/core-door.md"),
-        ("wrong-type", "version: the export edgemill_alloc must be a function (i32) -> i32"),
-        ("wrong-version", "version: speaks contract 2.0.0; this host speaks 1.0.0"),
+        (
+            "wrong-type",
+            "version: the export edgemill_alloc must be a function (i32) -> i32: build it with the SDK for what it is made for",
+        ),
+        (
+            "wrong-version",
+            "version: speaks contract 2.0.0; this host speaks 1.0.0: build it with this host's SDK, or take a host that speaks 2.0.0",
+        ),
         (
             "no-transform",
             "version: no transform: the export edgemill_transform_1_0_0 is missing; it exports memory, run",
