@@ -16,7 +16,8 @@ pub mod watch;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{step}: {message}")]
 pub struct LoadError {
-    /// What was being done: `read`, `compile`, `link`, `version`, `instantiate`, `configure`, `look-back`, `self-test`.
+    /// What was being done: `read`, `compile`, `link`, `version`, `instantiate`, `configure`, `look-back`, `parallel`,
+    /// `self-test`.
     pub step: &'static str,
     /// What is wrong and what to do.
     pub message: String,
@@ -106,7 +107,7 @@ const NONBLOCK: i32 = 0o4000;
 pub fn check_parallel(module: &dyn Module, parallel: usize) -> Result<(), LoadError> {
     match module.is_by_partition() && parallel > 1 {
         true => Err(LoadError::new(
-            "configure",
+            "parallel",
             "it keeps something for each partition from record to record, so parts of a batch cannot be passed at once: \
              write `parallel = 1`, and `workers` up to the number of partitions",
         )),

@@ -178,7 +178,7 @@ impl Service {
             return Ok(());
         }
         let (hints, incoming) = sync_channel(1);
-        self.watch = match Watch::start(&self.config.modules, hints.clone()) {
+        self.watch = match Watch::start(&self.config.modules, hints.clone(), |_| true) {
             Ok(watch) => Some(watch),
             Err(error) => {
                 let folder = self.config.modules.display().to_string();

@@ -106,12 +106,12 @@ fn load_modules(config: &Config, mut report: Report, ask: bool) -> Result<(Repor
                 }
                 Err(error) => {
                     let place = match error.step {
-                        "configure" => "config",
-                        "look-back" => "look_back",
-                        _ => "module",
+                        "configure" => format!("{key}.config"),
+                        "look-back" => format!("{key}.look_back"),
+                        "parallel" => format!("pipelines.{}.parallel", pipeline.name),
+                        _ => format!("{key}.module"),
                     };
-                    report
-                        .add(&format!("{key}.{place}"), format!("the module {} does not load: {error}", stage.module));
+                    report.add(&place, format!("the module {} does not load: {error}", stage.module));
                 }
             }
         }

@@ -90,7 +90,7 @@ fn by_itself(trial: &mut Trial<'_>, index: usize, effort: Effort) -> Result<Verd
     let refusal = trial.refusal(index, limits);
     if let Some(error) = refusal.as_ref().filter(|error| error.step != "configure") {
         // it is the same for all cases
-        bail!("the module does not load: {error}");
+        bail!("the module {} does not load: {error}", trial.name);
     }
     if let (Some(error), None) = (&refusal, &case.refused) {
         verdict.wrong = Some(("alone".to_owned(), format!("  the module does not start: {error}\n")));

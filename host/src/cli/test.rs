@@ -203,15 +203,24 @@ fn fixtures(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
         let help = "write one, such as shout.json: {\"in\":[{\"value\":\"a\"}]}, and let --update write what comes";
         Failure::usage(format!("cannot read the fixtures in {}: {error}; {help}", place.display()))
     })?;
-    let is_fixture = |path: &PathBuf| {
-        path.extension().is_some_and(|ending| ["json", "jsonl", "toml"].iter().any(|known| ending == *known))
-    };
-    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_fixture).collect();
+    let files = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_fixture(path));
+    let mut files: Vec<PathBuf> = files.collect();
     files.sort();
     if files.is_empty() {
         return Err(Failure::usage(format!("no fixture (.json, .jsonl, .toml) in {}", place.display())));
     }
     Ok(files)
+}
+
+fn is_fixture(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ["json", "jsonl", "toml"].iter().any(|known| ending == *known))
+}
+
+/// Whether a change is one of a module or a fixture, or of a folder, which may be one for them. What else a build writes, and
+/// what this command is told to write, is not.
+fn matters(path: &Path) -> bool {
+    let of_fixtures = path.parent().is_some_and(|parent| parent.ends_with("fixtures"));
+    path.extension().is_some_and(|ending| ending == "wasm") || of_fixtures && is_fixture(path) || path.is_dir()
 }
 
 /// The newest module where builds put them.
@@ -256,7 +265,8 @@ impl Changes {
             .iter()
             .filter(|place| place.is_dir())
             .map(|place| {
-                Watch::start(place, hints.clone()).map_err(|error| anyhow!("watching {}: {error}", place.display()))
+                Watch::start(place, hints.clone(), matters)
+                    .map_err(|error| anyhow!("watching {}: {error}", place.display()))
             })
             .collect::<anyhow::Result<_>>()?;
         Ok(Self { _watches, changed, _hints: hints })

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use edgemill_tests::wait::PATIENCE;
@@ -165,6 +166,32 @@ fn a_changed_module_and_a_changed_fixture_are_tested_again() -> Result<()> {
     says(1, "0 of 1 cases pass")?;
     fs::write(&module, keeping("(i32.const 0)")?)?;
     says(2, "1 of 1 cases pass")?;
+    // what builds and shells write beside them is none of both
+    fs::write(folder.path().join("test.out"), watching.out()?)?;
+    let until = Instant::now() + Duration::from_millis(700);
+    wait_for("some time has passed", PATIENCE, || Ok((Instant::now() > until).then_some(())))?;
+    assert_eq!(watching.out()?.matches("--- changed").count(), 2);
+    Ok(())
+}
+
+#[test]
+fn what_a_module_keeps_for_a_partition_is_of_one_fixture_alone() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    fs::create_dir(folder.path().join("fixtures"))?;
+    fs::write(folder.path().join("m.wasm"), modules::foreign("fluvio.wasm32-wasip1/aggregate")?)?;
+    for (name, third) in [("a.json", "3"), ("b.json", "4")] {
+        let records = format!(r#"{{"in":[{{"value":"1"}},{{"value":"2"}},{{"value":"{third}"}}]}}"#);
+        fs::write(folder.path().join("fixtures").join(name), records)?;
+    }
+    let test =
+        |more: &[&str]| program::run(["test", folder.path().to_str().unwrap_or_default()].iter().chain(more), b"");
+    let ended = test(&["--update"])?;
+    ensure!(ended.code == Some(0) && !ended.err.contains("warning"), "{}", ended.err);
+    let sums = fs::read_to_string(folder.path().join("fixtures/b.json"))?;
+    ensure!(["1", "3", "7"].iter().all(|sum| sums.contains(&format!("\"value\":\"{sum}\"}}"))), "{sums}");
+    let ended = test(&[])?;
+    let text = String::from_utf8(ended.out)?;
+    ensure!(ended.code == Some(0) && text.contains("2 of 2 cases pass"), "{text}{}", ended.err);
     Ok(())
 }
 
