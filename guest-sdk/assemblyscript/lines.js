@@ -17,7 +17,15 @@ const LNE_END_SEQUENCE = 1, LNE_SET_ADDRESS = 2;
 /** A module with the lines that its source map has; those that it had before are replaced. */
 function withLines(module, map) {
   const { kept, code } = sections(module);
-  const steps = mappings(map.mappings).filter(({ offset }) => offset >= code.start && offset < code.end);
+  const isOfLibrary = ({ source }) => map.sources[source].startsWith("~lib");
+  const all = mappings(map.mappings);
+  let next = 0;
+  const steps = functions(module, code).flatMap(({ start, end }) => {
+    while (next < all.length && all[next].offset < start) next++;
+    const first = next;
+    while (next < all.length && all[next].offset < end) next++;
+    return authors(all.slice(first, next), isOfLibrary);
+  });
   const size = code.end - code.start;
   return Buffer.concat([
     ...kept,
@@ -46,6 +54,32 @@ function sections(module) {
   }
   if (!code) throw new Error("it has no code");
   return { kept, code };
+}
+
+/** Where each function's code is. */
+function functions(module, code) {
+  let [count, at] = uleb(module, code.start);
+  const all = [];
+  while (count-- > 0) {
+    const [size, start] = uleb(module, at);
+    at = start + size;
+    all.push({ start, end: at });
+  }
+  return all;
+}
+
+/**
+ * The steps of a function with the author's lines only, where it has any: an index out of range is found in the library's code, which
+ * the compiler puts into the author's function, and neither the source map nor a stack tells of the line that it stands in for. It
+ * is the one before, or at a function's beginning the one behind.
+ */
+function authors(steps, isOfLibrary) {
+  let own = steps.find((step) => !isOfLibrary(step));
+  if (!own) return steps;
+  return steps.map((step) => {
+    if (!isOfLibrary(step)) own = step;
+    return { ...own, offset: step.offset };
+  });
 }
 
 /** What a source map says of a module, whose bytes are the columns of its only line. */

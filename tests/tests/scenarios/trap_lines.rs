@@ -13,8 +13,13 @@ fn conformance(name: &str) -> PathBuf {
 
 /// What is told of the record that asks a module to trap.
 fn told(module: &Path) -> Result<String> {
+    told_of(module, "!trap")
+}
+
+/// What is told of a record that makes a module trap.
+fn told_of(module: &Path, record: &str) -> Result<String> {
     let path = module.to_str().context("a path of text")?;
-    let ended = program::run(["apply", path, "--memory", "256 MiB"], b"!trap\n")?;
+    let ended = program::run(["apply", path, "--memory", "256 MiB"], record.as_bytes())?;
     ensure!(ended.code == Some(3), "{path}: {}", ended.err);
     let told = ended.err.lines().rfind(|line| line.starts_with("{\"origin\":0,\"class\":\"trap\""));
     Ok(told.with_context(|| format!("{path}: no trap in {}", ended.err))?.to_owned())
@@ -49,6 +54,17 @@ fn a_trap_names_the_line_of_the_source_and_the_functions() -> Result<()> {
             ensure!(told.contains(&part), "{language}: no {part:?} in {told}");
         }
     }
+    Ok(())
+}
+
+#[test]
+fn an_index_out_of_range_names_the_line_that_has_it_and_not_the_librarys() -> Result<()> {
+    let told = told_of(&conformance("assemblyscript"), "!beyond 7")?;
+    let place = place("assemblyscript/conformance.ts", "\"beyond\")")?;
+    ensure!(
+        told.contains("Index out of range; in conformance/Conformance#transform (") && told.contains(&place),
+        "{told}"
+    );
     Ok(())
 }
 
