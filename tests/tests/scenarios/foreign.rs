@@ -107,6 +107,27 @@ fn promise_one_holds_for_a_smart_module_that_panics_loops_exits_hogs_and_refuses
 }
 
 #[test]
+fn records_that_are_further_apart_than_32_bits_keep_their_places_and_times() -> Result<()> {
+    let (day, far) = (86_400_000i64, 9_000_000_000i64);
+    let places = [(5, 1000), (5 + far, 1000 * day), (6 + far, 2)];
+    let line = |(at, (offset, time)): (usize, &(i64, i64))| {
+        format!("{{\"value\":\"{}\",\"offset\":{offset},\"timestamp\":{time}}}\n", at + 1)
+    };
+    let input: String = places.iter().enumerate().map(line).collect();
+    for build in BUILDS {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("sum.wasm");
+        std::fs::write(&path, modules::foreign(&format!("{build}/aggregate"))?)?;
+        let ended = program::run(["apply", &path.to_string_lossy(), "--format", "records"], input.as_bytes())?;
+        let rows: Vec<serde_json::Value> =
+            String::from_utf8(ended.out)?.lines().map(serde_json::from_str).collect::<serde_json::Result<_>>()?;
+        let came: Vec<_> = rows.iter().map(|row| (row["value"].as_str(), row["timestamp"].as_i64())).collect();
+        assert_eq!(came, [(Some("1"), Some(1000)), (Some("3"), Some(1000 * day)), (Some("6"), Some(2))], "{build}");
+    }
+    Ok(())
+}
+
+#[test]
 fn an_aggregate_goes_on_from_where_its_partition_was_whatever_became_of_its_instance() -> Result<()> {
     let broker = Broker::shared();
     for build in BUILDS {

@@ -336,6 +336,8 @@ pub(super) fn failed(function: &str, code: i32) -> String {
         -22 | -77 => "it cannot read its records",
         -33 | -88 => "it cannot write its outputs",
         -66 => "it cannot read its input",
+        -44 => "it cannot read its parameters",
+        -55 => "it cannot join, which Fluvio has no more",
         _ => "no more is known",
     };
     format!("{function} gave the error {code}: {why}")

@@ -43,6 +43,21 @@ fn a_map_gives_values_for_the_offsets_that_it_names() {
 }
 
 #[test]
+fn the_errors_of_a_smart_module_have_words() {
+    for (code, words) in [
+        (-1, "no more is known"),
+        (-11, "it cannot read its input, or write what came of it"),
+        (-33, "it cannot write its outputs"),
+        (-44, "it cannot read its parameters"),
+        (-55, "it cannot join, which Fluvio has no more"),
+        (-66, "it cannot read its input"),
+    ] {
+        let (class, message) = fault(&mut *smart("map", &records(&[]), code), &values(&TWO[..1]));
+        assert_eq!((class, message), (Class::Trap, format!("map gave the error {code}: {words}")));
+    }
+}
+
+#[test]
 fn what_a_smart_module_gives_is_not_believed() {
     let with_error = |offset: i64| {
         let mut given = 0u32.to_be_bytes().to_vec();
