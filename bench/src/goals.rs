@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::growth::{COPYING, KEEPING};
+use crate::growth::{COPYING, KEEPING, SETTLED, rise};
 use crate::guest;
 use crate::http;
 use crate::native::Job;
@@ -30,6 +30,10 @@ fn at_most(what: String, bound: f64, unit: &str, measured: f64) -> Goal {
     }
 }
 
+fn at_least(what: String, bound: f64, measured: f64) -> Goal {
+    Goal { what, bound: format!("at least {bound}"), measured: format!("{measured:.3}"), met: measured >= bound }
+}
+
 /// Reckons those for which something was measured.
 pub(crate) fn reckon(measurements: &Measurements, lines: &[Line]) -> Vec<Goal> {
     let Measurements { guest, http, latency, start, growth, .. } = measurements;
@@ -43,8 +47,7 @@ pub(crate) fn reckon(measurements: &Measurements, lines: &[Line]) -> Vec<Goal> {
                 goals.push(at_most(format!("CPU per record to the native loop's, {at}"), bound, "", ratio));
             }
             if let Some(ratio) = line.rate_ratio {
-                let (what, measured) = (format!("records a second to the native loop's, {at}"), format!("{ratio:.2}"));
-                goals.push(Goal { what, bound: "at least 0.9".to_owned(), measured, met: ratio >= 0.9 });
+                goals.push(at_least(format!("records a second to the native loop's, {at}"), 0.9, ratio));
             }
             if let Some(ratio) = find(lines, job, &format!("{side}-component")).and_then(|line| line.cpu_ratio) {
                 goals.push(at_most(format!("the same through the component door, {at}"), 1.25, "", ratio));
@@ -69,13 +72,8 @@ pub(crate) fn reckon(measurements: &Measurements, lines: &[Line]) -> Vec<Goal> {
         goals.push(at_most(what, 1.3, "", (whole - copy) / native));
     }
     if let (Some(whole), Some(serde)) = (of("flatten", "core"), of("flatten", "native serde")) {
-        let measured = serde / whole;
-        goals.push(Goal {
-            what: "how many times as fast as native serde_json flatten is, the whole call".to_owned(),
-            bound: "at least 3".to_owned(),
-            measured: format!("{measured:.2}"),
-            met: measured >= 3.0,
-        });
+        let what = "how many times as fast as native serde_json flatten is, the whole call".to_owned();
+        goals.push(at_least(what, 3.0, serde / whole));
     }
     for line in http.iter().filter(|line| line.host) {
         if let Some(native) = http::beside(http, line) {
@@ -94,6 +92,12 @@ pub(crate) fn reckon(measurements: &Measurements, lines: &[Line]) -> Vec<Goal> {
     if let Some(start) = start {
         goals.push(at_most("start to first record, group join apart".to_owned(), 300.0, " ms", start.without_joining));
     }
+    // what is flat does not become a quarter dearer
+    for (name, points, from) in [("records", &growth.records, SETTLED), ("partitions", &growth.partitions, 1)] {
+        if let Some((count, ratio)) = rise(points, from) {
+            goals.push(at_most(format!("cost of a record with {count} {name} to that with {from}"), 1.25, "", ratio));
+        }
+    }
     for (what, identities) in [("keep", KEEPING), ("copy", COPYING)] {
         if let Some(slope) = growth.nanoseconds_a_module(identities) {
             let what = format!("one identity more in a chain of those that {what} values, a record");
@@ -106,6 +110,7 @@ pub(crate) fn reckon(measurements: &Measurements, lines: &[Line]) -> Vec<Goal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::growth::Point;
 
     #[test]
     fn what_was_not_measured_is_not_told() {
@@ -113,9 +118,19 @@ mod tests {
     }
 
     #[test]
+    fn what_grows_is_compared_with_where_it_began() {
+        let point = |count, side, nanoseconds| Point { count, side, nanoseconds };
+        let points =
+            [point(1, HOST, 2.0), point(1, "native-batch", 1.0), point(10, HOST, 3.0), point(10, "native-batch", 9.0)];
+        assert_eq!((rise(&points, 1), rise(&points, 10), rise(&points, 2)), (Some((10, 1.5)), None, None));
+    }
+
+    #[test]
     fn a_bound_belongs_to_what_it_allows() {
         assert!(at_most(String::new(), 1.15, "", 1.15).met);
         let goal = at_most(String::new(), 300.0, " ms", 300.1);
         assert_eq!((goal.met, &*goal.measured, &*goal.bound), (false, "300.1 ms", "at most 300 ms"));
+        let goal = at_least(String::new(), 0.9, 0.8994);
+        assert_eq!((goal.met, &*goal.measured, &*goal.bound), (false, "0.899", "at least 0.9"));
     }
 }

@@ -23,6 +23,9 @@ const MODULES: [usize; 5] = [1, 2, 4, 8, 16];
 pub(crate) const KEEPING: &str = "edgemill2, values kept";
 pub(crate) const COPYING: &str = "edgemill2, values copied";
 
+/// From so many records on starting, which varies, is little of what they take.
+pub(crate) const SETTLED: u64 = 100_000;
+
 /// More records than this are tried once only, and no more than that much oftener: what starting takes varies by as much as
 /// they take altogether.
 const ONCE_BEYOND: u64 = 1_000_000;
@@ -73,6 +76,15 @@ impl Growth {
         let line: Vec<(f64, f64)> = points.map(|point| (point.count as f64, point.nanoseconds)).collect();
         (line.len() > 1).then(|| slope(&line))
     }
+}
+
+/// How many times as much a record costs the host at the last point as where there are `from`; none where these are the same, or were
+/// not measured.
+pub(crate) fn rise(points: &[Point], from: u64) -> Option<(u64, f64)> {
+    let mut host = points.iter().filter(|point| point.side == HOST && point.count >= from);
+    let first = host.next().filter(|point| point.count == from)?;
+    // what has no other point does not grow
+    host.next_back().map(|last| (last.count, last.nanoseconds / first.nanoseconds))
 }
 
 /// How much is tried.
