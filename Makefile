@@ -11,7 +11,7 @@ unexport MAKEFLAGS
 export EDGEMILL_CACHE ?= $(CURDIR)/.cache
 export EDGEMILL_MODULES ?= $(target)/modules
 
-.PHONY: help demo test programs host storm fuzz bench bench-micro instructions lint modules guests $(languages:%=guest-%) foreign kafka registry rust setup-build setup-test setup-bench
+.PHONY: help demo test programs host storm fuzz broker stand-in bench bench-micro instructions lint modules guests $(languages:%=guest-%) foreign kafka registry rust setup-build setup-test setup-bench
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -70,6 +70,12 @@ kafka: setup-test ## get a Kafka broker into the cache folder
 
 registry: setup-test ## get a schema registry into the cache folder
 	tests/servers/get-registry.sh
+
+broker: kafka ## run a Kafka at localhost:9092 that makes topics by itself, until Ctrl-C; its data stay in the cache folder
+	KAFKA_PROPERTIES=$$'auto.create.topics.enable=true\nnum.partitions=4' tests/servers/kafka.sh $(EDGEMILL_CACHE)/broker 9092 9093 9094
+
+stand-in: setup-build ## run what stands in for FeatureBase, until Ctrl-C: says what an example's .env needs
+	cargo run -q -p edgemill-tests --bin stand-in
 
 rust:
 	@scripts/rust.sh

@@ -10,4 +10,4 @@ complete() {
     [ -d "$(rustc --print target-libdir --target "$target")" ] || return 1
   done
 }
-(complete) >/dev/null 2>&1 || rustup toolchain install
+(complete) >/dev/null 2>&1 || rustup toolchain install --no-self-update

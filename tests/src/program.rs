@@ -51,6 +51,8 @@ pub fn start<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>, input: &[u8]) -
     let mut command = Command::new(executable()?);
     command.args(args).stdin(File::open(file("in"))?).stdout(File::create(file("out"))?);
     command.stderr(Stdio::from(File::create(file("err"))?));
+    // what is compiled is kept for the next run of the same clone, and not where the user's own is
+    command.env("XDG_STATE_HOME", profile_folder().join("state"));
     Ok(Running { process: guard::spawn(&mut command)?, folder })
 }
 

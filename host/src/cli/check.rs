@@ -18,7 +18,7 @@ use std::time::Duration;
 
 mod connections;
 
-/// Checks a configuration and its modules: all problems at once, with line and remedy; connects to nothing by itself
+/// Checks a configuration, and its modules where it has no error: all problems at once, with line and remedy; connects to nothing by itself
 ///
 /// Every module is compiled, given its configuration and started, as `run` would do it. Prints what would run, or exits
 /// with code 2. With --connect the connections are tried as well, without data: each line is good, or bad with the remedy, and

@@ -2,6 +2,7 @@
 
 use super::apply::FormatArgument;
 use super::arguments::pair;
+use super::places::rate;
 use super::{Done, Failure};
 use crate::config::{KafkaClient, KafkaSink as SinkConfig, Partitioning};
 use crate::generate::{Events, Flights, Generate, Lz4, PageViews};
@@ -40,8 +41,8 @@ pub(super) struct Arguments {
     count: u64,
 
     /// How many records a second at the most; without it, as fast as it goes
-    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u64).range(1..))]
-    rate: Option<u64>,
+    #[arg(long, value_name = "R", value_parser = rate)]
+    rate: Option<f64>,
 
     /// Compresses every value by itself, as an LZ4 frame
     #[arg(long)]
@@ -123,7 +124,7 @@ struct Feed {
     generator: Box<dyn Generate>,
     lz4: Option<Lz4>,
     count: u64,
-    rate: Option<u64>,
+    rate: Option<f64>,
 }
 
 impl Feed {
@@ -133,7 +134,7 @@ impl Feed {
         let (mut key, mut value) = (Vec::new(), Vec::new());
         let mut made = 0;
         while made < count {
-            let due = self.rate.map_or(u64::MAX, |rate| (started.elapsed().as_secs_f64() * rate as f64) as u64 + 1);
+            let due = self.rate.map_or(u64::MAX, |rate| (started.elapsed().as_secs_f64() * rate) as u64 + 1);
             let step = STEP.min(count - made).min(due.saturating_sub(made));
             if step == 0 {
                 // whoever rings does not matter: the time is looked at again

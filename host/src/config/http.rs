@@ -1,7 +1,7 @@
 //! Sinks that are reached by HTTP: what is configured of them, and reading it.
 
 use super::Sink;
-use super::options::from_file;
+use super::options::{from_file, secret_path};
 use super::reader::{Item, Section, similar};
 use super::secret::is_secret;
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ pub use columns::{ColumnType, Id, Part, SqlColumn, Unit};
 pub use featurebase::{Featurebase, Tombstones};
 pub(super) use featurebase::{KEYS as SQL, sql};
 
-pub(super) use address::address;
+pub(super) use address::{address, check_transport};
 
 /// The tutorials' login.
 const LOGIN: &str = "https://id.featurebase.com";
@@ -174,6 +174,7 @@ pub(super) fn plain(section: &Section<'_>) -> Sink {
     });
     let mut secrets = Vec::new();
     let url = address(section, "url", "url = \"https://example.com/records\"", &mut secrets);
+    check_transport(section, &[("url", &url)]);
     let methods = [("POST", false), ("PUT", true)];
     let put = section.get("method").and_then(|item| item.word(&methods)).unwrap_or(false);
     let mut retry = Vec::new();
@@ -206,6 +207,7 @@ pub(super) fn cloud(section: &Section<'_>) -> Sink {
         Some(_) => address(section, "login_url", "", &mut secrets),
         None => Address::new(LOGIN),
     };
+    check_transport(section, &[("endpoint", &endpoint), ("login_url", &login_url)]);
     let credential = |key: &str, example: &str| {
         section.need(key, &format!("the sink has no `{key}`"), &format!("add `{key} = {example}`"));
         section.get(key).and_then(|item| secret_text(&item)).unwrap_or_default().0
@@ -242,7 +244,11 @@ fn hint(key: &str) -> Option<String> {
         }
         "gzip" => Some("write `compression = \"gzip\"`".to_owned()),
         "ca" | "certificate" | "key" => Some(format!("write `tls = {{ {key} = \"….pem\" }}`")),
-        _ => None,
+        _ => {
+            let kinds = [("http", &HTTP[..]), ("featurebase-cloud", &CLOUD), ("featurebase", &SQL)];
+            let (kind, _) = kinds.into_iter().find(|(_, keys)| keys.contains(&key))?;
+            Some(format!("`{key}` belongs to a sink of type \"{kind}\""))
+        }
     }
 }
 
@@ -255,7 +261,10 @@ pub(super) fn headers(section: &Section<'_>, secrets: &mut Vec<Secret>) -> BTree
             secrets.push(Secret(value.clone()));
         }
         let name = name.to_ascii_lowercase();
-        if OWN_HEADERS.contains(&name.as_str()) {
+        let twins = table.items().iter().filter(|(other, _)| other.eq_ignore_ascii_case(&name)).count();
+        if twins > 1 {
+            item.reader.error(&item.key, format!("the header `{name}` is there twice"), &["leave one of them out"]);
+        } else if OWN_HEADERS.contains(&name.as_str()) {
             let help = "leave it out: it tells the length, the kind or the way of a body, which is the host's";
             item.reader.error(&item.key, format!("the header `{name}` is not yours to set"), &[help]);
         } else if name.is_empty()
@@ -313,23 +322,23 @@ pub(super) fn client(section: &Section<'_>, secrets: Vec<Secret>) -> HttpClient 
         table.only(&["ca", "certificate", "key"], |_, _| None);
         let path = |key: &str| {
             let item = table.get(key)?;
-            let path = item.reader.base.join(item.text()?.value);
-            match item.reader.surroundings.secret(&path) {
+            let path = secret_path(&item)?;
+            match item.reader.surroundings.secret(&path.path) {
                 Ok(text) if text.contains("-----BEGIN ") => {}
-                Ok(_) => {
-                    item.wrong(format!("{} has nothing in PEM form", path.display()), "it begins with `-----BEGIN`")
-                }
+                Ok(_) => item.wrong(format!("{} has nothing in PEM form", path.shown), "it begins with `-----BEGIN`"),
                 Err(error) => {
                     let help = "the path is relative to the configuration's folder";
-                    item.wrong(format!("cannot read {}: {error}", path.display()), help);
+                    item.wrong(format!("cannot read {}: {error}", path.shown), help);
                 }
             }
-            Some(path)
+            Some(path.path)
         };
         ca = path("ca");
         identity = match (path("certificate"), path("key")) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (None, None) => None,
+            // one of them is wrong, which was told
+            _ if ["certificate", "key"].iter().all(|key| table.get(key).is_some()) => None,
             _ => {
                 table.reader.error(&table.place, "a client's certificate and its key go together", &[example]);
                 None

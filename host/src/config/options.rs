@@ -3,6 +3,7 @@
 use super::reader::{Item, Place, Reader, integer, similar};
 use super::{secret, security};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 use toml::de::DeValue;
 
@@ -178,21 +179,39 @@ fn collect(name: &str, item: &Item<'_>, side: Side, options: &mut Options) {
     options.insert(name.to_owned(), given);
 }
 
+/// The path of a file with something secret, and what is shown of it: where a variable has the secret itself instead, nothing is.
+pub(super) struct SecretPath {
+    pub(super) path: PathBuf,
+    pub(super) shown: String,
+}
+
+/// Reads the path of a file with something secret; says so where it is that itself.
+pub(super) fn secret_path(item: &Item<'_>) -> Option<SecretPath> {
+    let text = item.text()?;
+    if text.value.contains("-----BEGIN") || text.value.contains('\n') {
+        item.wrong(
+            "a file's path belongs here, not what is in it",
+            "write it into a file that others cannot read, and name that",
+        );
+        return None;
+    }
+    let path = item.reader.base.join(&text.value);
+    let shown = if text.hidden { "the file that the variable names".to_owned() } else { path.display().to_string() };
+    Some(SecretPath { path, shown })
+}
+
 /// The content of `{ file = "…" }`, without the newline at its end.
 pub(super) fn from_file(item: &Item<'_>) -> Option<String> {
     let file = item.section("")?.get("file")?;
-    let path = item.reader.base.join(file.text()?.value);
+    let SecretPath { path, shown } = secret_path(&file)?;
     match item.reader.surroundings.secret(&path) {
         Ok(content) if content.trim().is_empty() => {
-            file.wrong(format!("{} is empty", path.display()), "write the secret into it");
+            file.wrong(format!("{shown} is empty"), "write the secret into it");
             None
         }
         Ok(content) => Some(content.trim_end_matches(['\r', '\n']).to_owned()),
         Err(error) => {
-            file.wrong(
-                format!("cannot read {}: {error}", path.display()),
-                "the path is relative to the configuration's folder",
-            );
+            file.wrong(format!("cannot read {shown}: {error}"), "the path is relative to the configuration's folder");
             None
         }
     }

@@ -239,6 +239,10 @@ impl<'a> Item<'a> {
 
     /// One of some words; `others` are what people write instead of them.
     pub(super) fn word_or<T: Copy>(&self, words: &[(&str, T)], others: &[(&str, &str)]) -> Option<T> {
+        if !matches!(self.value, DeValue::String(_)) {
+            let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            return self.expected("a word", &format!("write \"{}\"", names.join("\" or \"")));
+        }
         let text = self.text()?;
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text.value) {
             return Some(*value);
@@ -263,7 +267,11 @@ impl<'a> Item<'a> {
     /// A whole number in a range.
     pub(super) fn whole(&self, range: RangeInclusive<i64>) -> Option<i64> {
         let DeValue::Integer(written) = self.value else {
-            return self.expected("a whole number", "a number stands without quotes");
+            let help = match self.value {
+                DeValue::Float(_) => "write it without a fraction",
+                _ => "a number stands without quotes",
+            };
+            return self.expected("a whole number", help);
         };
         let number = integer(self.value).filter(|number| range.contains(number));
         if number.is_none() {

@@ -66,7 +66,9 @@ fn collect_value(
             }
         }
         DeValue::String(text) if secret && (is_variable(text) || key == "file") => {}
-        DeValue::String(text) if has_credentials(text) => spans.push(span),
+        DeValue::String(text) if has_credentials(text) || has_secret_query(text) => spans.push(span),
+        // no table: what belongs into one is in the text
+        DeValue::String(text) if key == "headers" && is_secret(text) => spans.push(span),
         _ if secret => spans.push(span),
         _ => {}
     }
@@ -76,6 +78,15 @@ fn collect_value(
 pub(super) fn has_credentials(text: &str) -> bool {
     let host = text.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
     host.is_some_and(|host| host.contains('@'))
+}
+
+/// Whether it is an address with a query in which something is secret.
+fn has_secret_query(text: &str) -> bool {
+    let query = text.split_once('?').map_or("", |(_, query)| query);
+    query
+        .split(['&', '#'])
+        .filter_map(|pair| pair.split_once('='))
+        .any(|(key, value)| is_secret(key) && !value.is_empty())
 }
 
 /// Whether the text is `${VAR}` and nothing else.

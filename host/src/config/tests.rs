@@ -16,6 +16,7 @@ impl Surroundings for Bench {
         let variables = BTreeMap::from([
             ("HOME", "/home/ann"),
             ("A_WORD", "swordfish"),
+            ("A_KEY", "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n"),
             ("EMPTY", ""),
             ("USERNAME", "ann"),
             ("KAFKA_USERNAME", "ann"),
@@ -107,6 +108,9 @@ fn every_problem_has_its_place_and_a_remedy() {
         let report = parse(&text).unwrap_err();
         for problem in report.problems() {
             assert!(report.place(problem).is_some(), "{:?}: {}", entry.file_name(), problem.message);
+            // some say it in the message itself
+            let has_remedy = !problem.help.is_empty() || [": ", "; "].iter().any(|sign| problem.message.contains(sign));
+            assert!(has_remedy, "{:?}: {}", entry.file_name(), problem.message);
             assert!(
                 !problem.message.ends_with('.')
                     && (!problem.message.starts_with(char::is_uppercase) || problem.message.starts_with("JSON")),

@@ -95,7 +95,7 @@ fn split<'t>(text: &'t str, example: &str) -> Result<(f64, &'t str), String> {
     let (number, unit) = text.split_at(end);
     let Ok(value) = number.parse::<f64>() else {
         return Err(match text.starts_with('-') {
-            true => format!("`{text}` is negative"),
+            true => format!("`{text}` is negative: write `{}`", text.trim_start_matches(['-', ' '])),
             false => format!("`{text}` is not a number with a unit: write for example `1 {example}`"),
         });
     };
@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(duration("5 m").unwrap_err(), "`m` may be minutes or milliseconds: write `5 min` or `5 ms`");
         assert_eq!(size("64M").unwrap_err(), "`M` is no unit of size: write `64 MB`");
         assert_eq!(size("64 mb").unwrap_err(), "`mb` is no unit of size: write `64 MB`");
-        assert_eq!(size("-1 MB").unwrap_err(), "`-1 MB` is negative");
+        assert_eq!(size("-1 MB").unwrap_err(), "`-1 MB` is negative: write `1 MB`");
         assert!(duration("").is_err() && size("MiB").is_err() && duration("1e99 s").is_err());
     }
 

@@ -50,7 +50,13 @@ pub(super) fn client(config: &Config) -> Result<Client, String> {
         }
         client = client.tls_certs_only(certificates);
     }
+    let mut pair = String::new();
     if let Some((certificate, key)) = &config.identity {
+        pair = format!(
+            "; {} and {} are perhaps no pair: name a certificate and its own key",
+            certificate.display(),
+            key.display()
+        );
         let pem = [read(certificate)?, b"\n".to_vec(), read(key)?].concat();
         let identity = Identity::from_pem(&pem).map_err(|error| {
             format!(
@@ -61,7 +67,7 @@ pub(super) fn client(config: &Config) -> Result<Client, String> {
         })?;
         client = client.identity(identity);
     }
-    client.build().map_err(|error| format!("cannot make an HTTP client: {}", failure::causes(&error)))
+    client.build().map_err(|error| format!("cannot make an HTTP client: {}{pair}", failure::causes(&error)))
 }
 
 /// The headers of every request, among them what kind of text its body is.

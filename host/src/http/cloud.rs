@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// What the endpoint answers where a request came too fast: with status 400.
 const TOO_FAST: &str = "ResourceThroughputExceeded";
 
+/// What to do where a new token is refused.
+const NO_RIGHT: &str = "this user's token is not taken there: correct `endpoint`, or grant the right to it";
+
 /// How much of a list of late errors is read.
 const LATE: usize = 4 << 20;
 
@@ -113,10 +116,7 @@ impl Cloud {
         };
         let (url, shown) = (&self.endpoint, response.shown());
         match response.verdict(url) {
-            _ if response.status.as_u16() == 401 => {
-                let remedy = "this user's token is not taken there: correct `endpoint`, or grant the right to it";
-                Finding::bad(PART, about, format!("{url}: {shown}; {remedy}"))
-            }
+            _ if response.status.as_u16() == 401 => Finding::bad(PART, about, format!("{url}: {shown}; {NO_RIGHT}")),
             Some(Answer::Again { slower: true, .. }) | None => {
                 let what =
                     format!("{url} takes the token, and answers a request without rows with {}", response.status);
@@ -145,11 +145,11 @@ impl Cloud {
                 after: None,
                 slower: false,
             }),
-            400 if memchr::memmem::find(&response.body, TOO_FAST.as_bytes()).is_some() => {
+            400 if is_too_fast(&response.body) => {
                 Answer::Again { message: message(), after: response.retry_after(), slower: true }
             }
             // the token is new: what is refused is the right to this endpoint, or the token has ended this moment
-            401 => Answer::Again { message: message(), after: None, slower: false },
+            401 => Answer::Again { message: format!("{}; {NO_RIGHT}", message()), after: None, slower: false },
             _ => response.verdict(&self.endpoint).unwrap_or_else(|| Answer::RefusedWhole(message())),
         }
     }
@@ -189,6 +189,22 @@ impl Endpoint for Cloud {
     }
 }
 
+/// Whether an answer's own words begin with the code: it may repeat rows, too, which may have it anywhere.
+fn is_too_fast(body: &[u8]) -> bool {
+    const KEYS: [&str; 8] = ["code", "error_code", "error", "message", "error_message", "type", "__type", "detail"];
+    fn says(value: &Value) -> bool {
+        match value {
+            Value::String(text) => text.trim_start().starts_with(TOO_FAST),
+            Value::Object(fields) => KEYS.iter().filter_map(|key| fields.get(*key)).any(says),
+            _ => false,
+        }
+    }
+    match serde_json::from_slice::<Value>(body) {
+        Ok(value) => says(&value),
+        Err(_) => body.trim_ascii_start().starts_with(TOO_FAST.as_bytes()),
+    }
+}
+
 /// An answer of status 2xx. What it leaves out counts as absent.
 #[derive(Deserialize)]
 struct Told<'a> {
@@ -216,9 +232,14 @@ pub(super) fn read(body: &[u8], rows: usize, secrets: &Secrets) -> Option<Answer
     }
     let errors = told.error_count.unwrap_or(refused.len() as u64);
     let by_row = told.records.len() == rows;
+    let taken = (rows as u64).checked_sub(refused.len() as u64);
     match (refused.len() as u64, errors) {
-        (0, 0) if by_row || told.success_count == Some(rows as u64) => Some(Answer::Taken),
-        (found, errors) if by_row && found == errors => Some(Answer::Refused(refused)),
+        // an answer that contradicts itself proves nothing of rows that it does not refuse
+        (0, 0) if told.success_count.map_or(by_row, |count| Some(count) == taken) => Some(Answer::Taken),
+        (1.., 1..) if by_row && told.success_count.is_some() && told.success_count != taken => {
+            Some(Answer::Guilty(refused))
+        }
+        (found @ 1.., errors) if by_row && found == errors => Some(Answer::Refused(refused)),
         (_, 0) => None,
         _ if rows == 1 => Some(Answer::Refused(vec![(0, first_message(&refused, body, secrets))])),
         // which they are cannot be told; those that were taken are written again, over themselves
@@ -268,6 +289,8 @@ mod tests {
         for short in [
             json!({}),
             json!({ "success_count": 1, "error_count": 0 }),
+            json!({ "success_count": 0, "error_count": 0, "records": [good, good] }),
+            json!({ "success_count": 1, "records": [good, good] }),
             json!({ "records": [good] }),
             json!([]),
             json!([2, 0, [good, good]]),
@@ -285,10 +308,28 @@ mod tests {
         assert_eq!(answer(&told, 2), Some(Answer::Refused(vec![(1, "no such field (BadField)".to_owned())])));
         let contradiction = json!({ "success_count": 2, "error_count": 0, "records": [good, bad] });
         assert_eq!(answer(&contradiction, 2), None);
+        // what is refused is guilty, and the other may have gone with it
+        let discarded = json!({ "success_count": 0, "error_count": 2, "records": [good, bad] });
+        assert_eq!(answer(&discarded, 2), Some(Answer::Guilty(vec![(1, "no such field (BadField)".to_owned())])));
         let unsaid = json!({ "success_count": 1, "error_count": 1 });
         assert!(matches!(answer(&unsaid, 2), Some(Answer::RefusedWhole(_))));
         assert!(matches!(answer(&json!({ "error_count": 1 }), 1), Some(Answer::Refused(rows)) if rows[0].0 == 0));
         assert!(matches!(answer(&json!({ "error_count": 1, "records": [bad] }), 2), Some(Answer::RefusedWhole(_))));
+    }
+
+    #[test]
+    fn too_fast_is_what_the_server_says_and_not_what_it_repeats() {
+        for (body, is) in [
+            (r#"{"error_code":"ResourceThroughputExceeded"}"#, true),
+            (r#"{"error":{"code":"ResourceThroughputExceeded","message":"later"}}"#, true),
+            (r#"{"message":"ResourceThroughputExceeded: slow down"}"#, true),
+            ("ResourceThroughputExceeded", true),
+            (r#"{"message":"bad record: {\"note\":\"ResourceThroughputExceeded\"}"}"#, false),
+            (r#"{"record":{"message":"ResourceThroughputExceeded"}}"#, false),
+            ("bad row: ResourceThroughputExceeded", false),
+        ] {
+            assert_eq!(is_too_fast(body.as_bytes()), is, "{body}");
+        }
     }
 
     fn any_json() -> impl Strategy<Value = Value> {
@@ -320,10 +361,15 @@ mod tests {
         fn no_answer_takes_more_rows_than_it_says(body in any_json(), rows in 1usize..6) {
             if let Some(Answer::Taken) = answer(&body, rows) {
                 let listed = body["records"].as_array().is_some_and(|records| records.len() == rows);
-                prop_assert!(listed || body["success_count"].as_u64() == Some(rows as u64));
+                let said = body["success_count"].as_u64();
+                prop_assert!(said == Some(rows as u64) || said.is_none() && listed);
+            }
+            if let Some(Answer::Refused(refused) | Answer::Guilty(refused)) = answer(&body, rows) {
+                prop_assert!(!refused.is_empty() && refused.iter().all(|(row, _)| (*row as usize) < rows));
             }
             if let Some(Answer::Refused(refused)) = answer(&body, rows) {
-                prop_assert!(!refused.is_empty() && refused.iter().all(|(row, _)| (*row as usize) < rows));
+                let said = body["success_count"].as_u64();
+                prop_assert!(rows == 1 || said.is_none_or(|said| said as usize + refused.len() == rows));
             }
         }
 

@@ -45,6 +45,8 @@ pub enum Answer {
     Taken,
     /// All but these are, by their number in the request, each with the reason.
     Refused(Vec<(u32, String)>),
+    /// These are refused, one at least, as above; it is not known that any other is durable: the others again.
+    Guilty(Vec<(u32, String)>),
     /// None is, since one at least cannot be taken; which, the answer does not say.
     RefusedWhole(String),
     /// It is not known that any is: the same request again.
@@ -64,7 +66,7 @@ impl Answer {
     /// Why rows were not taken, for a person; "" where they were, or some were.
     pub(super) fn reason(self) -> String {
         match self {
-            Answer::Taken | Answer::Refused(_) => String::new(),
+            Answer::Taken | Answer::Refused(_) | Answer::Guilty(_) => String::new(),
             Answer::RefusedWhole(message) | Answer::Again { message, .. } | Answer::Fatal(message) => message,
         }
     }

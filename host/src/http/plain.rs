@@ -68,7 +68,9 @@ impl Plain {
         let told =
             |rows: Vec<(u32, String)>| rows.into_iter().map(|(row, why)| (row, self.secrets.tell(&why))).collect();
         match (status, refused) {
-            (200..=299 | 400 | 409 | 422, Ok(rows)) if !rows.is_empty() => Answer::Refused(told(rows)),
+            (200..=299, Ok(rows)) if !rows.is_empty() => Answer::Refused(told(rows)),
+            // a request that is refused, and why: most services have taken none of it then
+            (400 | 409 | 422, Ok(rows)) if !rows.is_empty() => Answer::Guilty(told(rows)),
             (200..=299, Ok(_)) => Answer::Taken,
             (200..=299, Err(why)) => {
                 let why = self.secrets.tell_shortly(&why);

@@ -145,7 +145,16 @@ impl Request {
         if !self.has(lanes) {
             return Some(self);
         }
-        let kept: Vec<_> = (0..self.places.len()).filter(|&row| !lanes.contains(&self.places[row].span.lane)).collect();
+        self.only(frame, |row| !lanes.contains(&self.places[row].span.lane))
+    }
+
+    /// A request without these rows, ascending numbers; none where no row is left.
+    pub(super) fn without_rows(&self, rows: &[usize], frame: &Frame) -> Option<Request> {
+        self.only(frame, |row| rows.binary_search(&row).is_err())
+    }
+
+    fn only(&self, frame: &Frame, keeps: impl Fn(usize) -> bool) -> Option<Request> {
+        let kept: Vec<_> = (0..self.places.len()).filter(|&row| keeps(row)).collect();
         (!kept.is_empty()).then(|| self.select(frame, kept.into_iter()))
     }
 
@@ -197,6 +206,13 @@ mod tests {
         assert!(request(&[(0, "1")]).without(&lost, &frame()).is_none());
         let later = [Lane { epoch: 2, ..lost[0] }];
         assert_eq!(&request(&[(0, "1")]).without(&later, &frame()).unwrap().body[..], b"[1]");
+    }
+
+    #[test]
+    fn rows_are_left_out_by_their_numbers() {
+        let all = request(&[(0, "1"), (1, "22"), (0, "333")]);
+        assert_eq!(&all.without_rows(&[1], &frame()).unwrap().body[..], b"[1, 333]");
+        assert!(all.without_rows(&[0, 1, 2], &frame()).is_none());
     }
 
     #[test]

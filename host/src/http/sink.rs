@@ -194,19 +194,32 @@ impl<E: Endpoint> HttpSink<E> {
                 self.deliver(&request.places);
                 self.gathering.reuse(request);
             }
-            Answer::Refused(mut rows) => {
+            Answer::Refused(rows) => {
                 self.calm(number);
-                rows.retain(|(row, _)| (*row as usize) < request.places.len());
-                rows.sort_by_key(|(row, _)| *row);
-                rows.dedup_by_key(|(row, _)| *row);
                 let mut from = 0;
-                for (row, message) in rows {
-                    let row = row as usize;
+                for (row, message) in ordered(rows, &request) {
                     self.deliver(&request.places[from..row]);
                     self.refuse(request.places[row], message);
                     from = row + 1;
                 }
                 self.deliver(&request.places[from..]);
+            }
+            Answer::Guilty(rows) => {
+                let rows = ordered(rows, &request);
+                if rows.is_empty() {
+                    return self.meet(number, request, Answer::RefusedWhole("for a row that was not sent".to_owned()));
+                }
+                self.calm(number);
+                let (guilty, frame): (Vec<usize>, _) =
+                    (rows.iter().map(|(row, _)| *row).collect(), self.endpoint.frame());
+                let others = request.without_rows(&guilty, frame);
+                let others = others.and_then(|others| others.without(&self.gone, frame));
+                if let Some(others) = others {
+                    self.waiting.push_front(others);
+                }
+                for (row, message) in rows {
+                    self.refuse(request.places[row], message);
+                }
             }
             Answer::RefusedWhole(message) => {
                 self.calm(number);
@@ -266,6 +279,15 @@ impl<E: Endpoint> HttpSink<E> {
         let Place { span, index: row, .. } = place;
         self.settled.push(Settled::Refused { span, row, message });
     }
+}
+
+/// The refused rows of a request, each once and in order.
+fn ordered(rows: Vec<(u32, String)>, request: &Request) -> Vec<(usize, String)> {
+    let mut rows: Vec<_> = rows.into_iter().map(|(row, message)| (row as usize, message)).collect();
+    rows.retain(|(row, _)| *row < request.places.len());
+    rows.sort_by_key(|(row, _)| *row);
+    rows.dedup_by_key(|(row, _)| *row);
+    rows
 }
 
 impl<E: Endpoint> Sink for HttpSink<E> {

@@ -169,7 +169,9 @@ impl Said {
 fn sound(answer: &Answer, said: Option<&Said>) -> Result<(), TestCaseError> {
     match answer {
         Answer::Taken => prop_assert!(said.is_some_and(Said::is_good), "{said:?}"),
-        Answer::Refused(rows) => prop_assert!(!rows.is_empty() && rows.iter().all(|(row, _)| *row < 3), "{rows:?}"),
+        Answer::Refused(rows) | Answer::Guilty(rows) => {
+            prop_assert!(!rows.is_empty() && rows.iter().all(|(row, _)| *row < 3), "{rows:?}")
+        }
         Answer::Again { after, .. } => prop_assert!(after.is_none_or(|after| after <= Duration::from_secs(3600))),
         Answer::RefusedWhole(message) | Answer::Fatal(message) => prop_assert!(message.len() < 1000),
     }

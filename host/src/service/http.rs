@@ -160,7 +160,7 @@ pub(super) fn connect<'p>(pipelines: impl IntoIterator<Item = (&'p str, Option<&
             Ok(Err(Answer::Again { message, after: None, slower: false }))
         });
         match answered {
-            Ok(Ok(()) | Err(Answer::Taken | Answer::Refused(_))) => {}
+            Ok(Ok(()) | Err(Answer::Taken | Answer::Refused(_) | Answer::Guilty(_))) => {}
             Ok(Err(Answer::Again { message: error, .. })) => tracing::warn!(
                 pipeline,
                 error,

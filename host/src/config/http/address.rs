@@ -77,15 +77,45 @@ pub(in crate::config) fn address(
     let Some(item) = section.get(key) else { return Address::default() };
     let Some(text) = item.text() else { return Address::default() };
     let rest = ["http://", "https://"].iter().find_map(|scheme| text.value.strip_prefix(scheme));
-    let is_url = rest.is_some_and(|rest| !rest.starts_with('/') && !rest.is_empty());
+    let has_host = rest.is_some_and(|rest| !rest.starts_with('/') && !rest.is_empty());
+    let is_url = has_host && url::Url::parse(&text.value).is_ok();
     if has_credentials(&text.value) {
         item.wrong("credentials in an address end in logs", "write them as `headers`, or `username` and `password`");
     } else if !is_url || text.value.contains(|letter: char| letter.is_whitespace() || is_hostile(letter)) {
-        item.wrong(format!("{} is no address", text.shown()), "write `https://host/path`");
+        // without its query, where secrets are
+        let shown = if text.hidden { text.shown() } else { format!("`{}`", Address::new(&*text.value)) };
+        item.wrong(format!("{shown} is no address"), "write `https://host/path`, or `http://host:port/path`");
     }
     let address = Address(text.value);
     secrets.extend(address.secrets(text.hidden));
     address
+}
+
+/// Warns where what is to be secret on the way is not.
+pub(in crate::config) fn check_transport(section: &Section<'_>, addresses: &[(&str, &Address)]) {
+    let plain = |address: &Address| address.whole().starts_with("http://");
+    if let Some(tls) = section.get("tls").filter(|_| addresses.iter().all(|(_, address)| plain(address))) {
+        tls.reader.warn(
+            &tls.key,
+            "`tls` has no effect with an address that begins with `http://`",
+            &["write `https://`, or leave `tls` out"],
+        );
+    }
+    let is_near = |address: &Address| {
+        let host = url::Url::parse(address.whole()).ok().and_then(|url| url.host_str().map(str::to_owned));
+        host.is_none_or(|host| ["localhost", "127.0.0.1", "[::1]"].contains(&&*host))
+    };
+    for (key, address) in addresses {
+        if let Some(item) =
+            section.get(key).filter(|_| section.has_like("password") && plain(address) && !is_near(address))
+        {
+            item.reader.warn(
+                &item.place,
+                "the password, or a token, goes there as text that anybody on the way can read",
+                &["write `https://`"],
+            );
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! A FeatureBase server's table as a sink: what is configured of it, and reading it.
 
 use super::columns::{Id, Part, SqlColumn, columns, id, table, template};
-use super::{Address, BATCH, COMMON, HttpBatch, HttpClient, Secret, address, batch, client, headers, hint};
+use super::{
+    Address, BATCH, COMMON, HttpBatch, HttpClient, Secret, address, batch, check_transport, client, headers, hint,
+};
 use crate::config::Sink;
 use crate::config::reader::{Item, Section};
 use std::collections::BTreeMap;
@@ -48,6 +50,7 @@ pub(in crate::config) fn sql(section: &Section<'_>) -> Sink {
     section.only(&[&COMMON[..], &KEYS].concat(), |key, _| known(key).map(str::to_owned).or_else(|| hint(key)));
     let mut secrets = Vec::new();
     let server = address(section, "url", "url = \"http://localhost:10101\"", &mut secrets);
+    check_transport(section, &[("url", &server)]);
     let server = server.whole().trim_end_matches('/');
     if let Some(item) = section.get("url").filter(|_| server.ends_with("/sql")) {
         item.wrong("`url` is the server's address", "leave `/sql` out");
@@ -110,6 +113,14 @@ fn tombstones(item: &Item<'_>, id: &Id) -> Option<Tombstones> {
     if !parts.iter().all(known) || !parts.contains(&Part::Key) {
         item.wrong("a null value is all that is known of the row to delete: its `_id` must be of the key", example);
         return None;
+    }
+    if id.parts.contains(&Part::Offset) {
+        let message = "no row is ever deleted: an `_id` with the record's offset in it is no other record's";
+        item.reader.warn(
+            &item.place,
+            message,
+            &["write `id = \"{key}\"`, or an `id` of fields that the key is made of"],
+        );
     }
     if id.number && parts.len() > 1 {
         item.wrong("the table's `_id` is a number", "write `tombstones = { delete = \"{key}\" }`");

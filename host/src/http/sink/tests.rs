@@ -77,12 +77,18 @@ impl Fake {
     fn answer(&self, rows: &[(u32, u32)]) -> Answer {
         let mut state = self.state.lock().unwrap();
         let fails = state.fails;
-        let way = if fails > 0 && state.random.u32(..fails) == 0 { state.random.u32(1..4) } else { 0 };
+        let way = if fails > 0 && state.random.u32(..fails) == 0 { state.random.u32(1..5) } else { 0 };
         if way == 1 || way == 2 {
             return again(way == 1);
         }
         if rows.iter().any(|(_, number)| spoils(*number)) {
             return Answer::RefusedWhole("one spoils it".to_owned());
+        }
+        let guilty = (0..).zip(rows).filter(|(_, (_, number))| refused(*number)).map(|(at, _)| (at, "no".to_owned()));
+        let guilty: Vec<_> = guilty.collect();
+        // one that takes all or nothing
+        if way == 4 && !guilty.is_empty() {
+            return Answer::Guilty(guilty);
         }
         let mut bad = Vec::new();
         for (at, (slot, number)) in (0..).zip(rows) {
@@ -250,6 +256,7 @@ fn any_answer() -> impl Strategy<Value = Answer> {
     prop_oneof![
         Just(Answer::Taken),
         proptest::collection::vec((0u32..12, Just(text())), 0..6).prop_map(Answer::Refused),
+        proptest::collection::vec((0u32..12, Just(text())), 0..6).prop_map(Answer::Guilty),
         Just(Answer::RefusedWhole(text())),
         any::<bool>().prop_map(move |slower| Answer::Again { message: text(), after: None, slower }),
     ]

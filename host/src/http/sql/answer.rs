@@ -196,7 +196,7 @@ mod tests {
             Answer::RefusedWhole(_) => "refused",
             Answer::Fatal(_) => "fatal",
             Answer::Again { .. } => "again",
-            Answer::Taken | Answer::Refused(_) => "taken",
+            Answer::Taken | Answer::Refused(_) | Answer::Guilty(_) => "taken",
         })
     }
 
