@@ -179,7 +179,7 @@ fn collect(name: &str, item: &Item<'_>, side: Side, options: &mut Options) {
     options.insert(name.to_owned(), given);
 }
 
-/// The path of a file with something secret, and what is shown of it: where a variable has the secret itself instead, nothing is.
+/// The path of a file with something secret, and what is shown of it: nothing where a variable may have the secret itself instead.
 pub(super) struct SecretPath {
     pub(super) path: PathBuf,
     pub(super) shown: String,
@@ -196,8 +196,18 @@ pub(super) fn secret_path(item: &Item<'_>) -> Option<SecretPath> {
         return None;
     }
     let path = item.reader.base.join(&text.value);
-    let shown = if text.hidden { "the file that the variable names".to_owned() } else { path.display().to_string() };
+    let shown = match text.hidden && !looks_like_a_path(&text.value) {
+        true => "the file that the variable names".to_owned(),
+        false => path.display().to_string(),
+    };
     Some(SecretPath { path, shown })
+}
+
+/// Whether a text begins as paths do, or ends as names of files do.
+fn looks_like_a_path(text: &str) -> bool {
+    let ending = text.rsplit_once('.').map_or("", |(_, ending)| ending);
+    let is_ending = (2..9).contains(&ending.len()) && ending.bytes().all(|byte| byte.is_ascii_lowercase());
+    ["/", "./", "../", "~"].iter().any(|start| text.starts_with(start)) || is_ending
 }
 
 /// The content of `{ file = "…" }`, without the newline at its end.

@@ -3,8 +3,8 @@
 use super::service::{Noted, Said, Service, token};
 use super::{BATCH, client, cloud_config};
 use crate::config::{
-    Address, ColumnType, Featurebase, FeaturebaseCloud, HttpClient, HttpFormat, HttpSink, Id, Part, Secret, SqlColumn,
-    Tombstones,
+    Address, ColumnType, Featurebase, FeaturebaseCloud, HttpClient, HttpFormat, HttpSink, Id, Part, RefusedRows,
+    Secret, SqlColumn, Tombstones,
 };
 use crate::http::endpoint::{Answer, Endpoint};
 use crate::http::wanted::Want;
@@ -276,6 +276,23 @@ fn a_plain_service_is_sent_what_is_configured() {
     let post = "POST /rows application/json - - [{\"a\":1},2]";
     let lines = "POST /rows application/x-ndjson - - {\"a\":1}\n2\n";
     assert_eq!(service.noted().iter().map(shown).collect::<Vec<_>>(), [put, put, post, lines]);
+}
+
+#[test]
+fn rows_beside_refused_ones_are_taken_only_where_the_request_was() {
+    let service = Service::start(|_, all| match all.len() {
+        0 => (422, "", r#"{"errors":[{"row":1,"why":"no"}]}"#.to_owned()),
+        _ => (200, "", r#"{"errors":[{"row":1,"why":"no"}]}"#.to_owned()),
+    });
+    let pointer = |text: &str| Some(text.to_owned());
+    let refused =
+        RefusedRows { list: "/errors".to_owned(), row: pointer("/row"), failed: None, message: pointer("/why") };
+    let plain = Plain::new(&HttpSink { refused: Some(refused), ..plain_config(&service.address) }).unwrap();
+    let (body, rows) = super::put(&plain, &[Some(b"1".to_vec()), Some(b"2".to_vec())]);
+    let runtime = Runtime::new().unwrap();
+    let answers = [(); 2].map(|()| runtime.block_on(plain.send(body.clone(), rows, &Wanted::default())));
+    let no = || vec![(1, "no".to_owned())];
+    assert_eq!(answers, [Answer::Guilty(no()), Answer::Refused(no())]);
 }
 
 #[test]
