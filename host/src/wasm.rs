@@ -16,6 +16,7 @@ use settings::Checks;
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use ticker::Ticker;
 
 mod backtrace;
@@ -169,8 +170,8 @@ impl Engine {
         }
     }
 
-    /// Sees whether a module would be linked: whether its exports and imports are of the types that they should be. Nothing of it
-    /// is compiled, and nothing of it runs.
+    /// Sees whether a module would be linked: whether its exports and imports are of the types that they should be. Nothing of its
+    /// code is compiled, and none of it runs; of a component an instance is made, with limits, since functions' types are those of one.
     ///
     /// # Errors
     /// Which step would fail, and why.
@@ -178,7 +179,8 @@ impl Engine {
         let inspection = inspect(bytes)?;
         inspection.check()?;
         let outline = outline(bytes)?;
-        let (ends, limits, hash) = (&Ends::default(), Limits { memory: usize::MAX, time: None }, String::new());
+        let (ends, limits, hash) =
+            (&Ends::default(), Limits { memory: 4 << 30, time: Some(Duration::from_secs(1)) }, String::new());
         let (name, config) = ("", &Value::Null);
         let what = Loading { name, hash, config, limits, ends, registry: None, look_back: None, past: None };
         let Runtime { engine, plain, component } = &self.shared.timed;

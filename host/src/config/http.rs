@@ -378,11 +378,15 @@ fn refused(item: &Item<'_>) -> Option<RefusedRows> {
     table.need("list", "it is not said where the list of refused rows is", example);
     let pointer = |key: &str| {
         let item = table.get(key)?;
-        let text = item.text()?.value;
-        if !text.is_empty() && !text.starts_with('/') {
-            item.wrong(format!("`{text}` is no JSON pointer"), &format!("write `\"/{}\"`", text.replace('.', "/")));
+        let text = item.text()?;
+        if !text.value.is_empty() && !text.value.starts_with('/') {
+            let help = match text.hidden {
+                true => "it begins with `/`".to_owned(),
+                false => format!("write `\"/{}\"`", text.value.replace('.', "/")),
+            };
+            item.wrong(format!("{} is no JSON pointer", text.shown()), &help);
         }
-        Some(text)
+        Some(text.value)
     };
     let [list, row, failed, message] = ["list", "row", "failed", "message"].map(pointer);
     if row.is_none() && failed.is_none() && table.get("list").is_some() {

@@ -45,7 +45,7 @@ pub enum Answer {
     Taken,
     /// All but these are, by their number in the request, each with the reason.
     Refused(Vec<(u32, String)>),
-    /// These are refused, one at least, as above; it is not known that any other is durable: the others again.
+    /// These are said to be why, one at least, as above; it is not known that any is durable: each of these alone, and the others without.
     Guilty(Vec<(u32, String)>),
     /// None is, since one at least cannot be taken; which, the answer does not say.
     RefusedWhole(String),

@@ -145,17 +145,15 @@ impl Request {
         if !self.has(lanes) {
             return Some(self);
         }
-        self.only(frame, |row| !lanes.contains(&self.places[row].span.lane))
-    }
-
-    /// A request without these rows, ascending numbers; none where no row is left.
-    pub(super) fn without_rows(&self, rows: &[usize], frame: &Frame) -> Option<Request> {
-        self.only(frame, |row| rows.binary_search(&row).is_err())
-    }
-
-    fn only(&self, frame: &Frame, keeps: impl Fn(usize) -> bool) -> Option<Request> {
-        let kept: Vec<_> = (0..self.places.len()).filter(|&row| keeps(row)).collect();
+        let kept: Vec<_> = (0..self.places.len()).filter(|&row| !lanes.contains(&self.places[row].span.lane)).collect();
         (!kept.is_empty()).then(|| self.select(frame, kept.into_iter()))
+    }
+
+    /// Requests that have all rows in order, and each of these, by ascending numbers, alone.
+    pub(super) fn apart(&self, rows: &[usize], frame: &Frame) -> Vec<Request> {
+        let ends = rows.iter().flat_map(|&row| [row, row + 1]).chain([self.places.len()]);
+        let ranges = ends.scan(0, |from, to| Some(std::mem::replace(from, to)..to));
+        ranges.filter(|range| !range.is_empty()).map(|range| self.select(frame, range)).collect()
     }
 
     /// What it weighs, about.
@@ -209,10 +207,14 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_left_out_by_their_numbers() {
-        let all = request(&[(0, "1"), (1, "22"), (0, "333")]);
-        assert_eq!(&all.without_rows(&[1], &frame()).unwrap().body[..], b"[1, 333]");
-        assert!(all.without_rows(&[0, 1, 2], &frame()).is_none());
+    fn some_rows_go_alone_and_all_in_order() {
+        let all = request(&[(0, "1"), (1, "22"), (0, "333"), (0, "4")]);
+        let apart = |rows: &[usize]| {
+            let pieces = all.apart(rows, &frame());
+            pieces.iter().map(|piece| String::from_utf8(piece.body.to_vec()).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(apart(&[1]), ["[1]", "[22]", "[333, 4]"]);
+        assert_eq!(apart(&[0, 2, 3]), ["[1]", "[22]", "[333]", "[4]"]);
     }
 
     #[test]

@@ -205,20 +205,16 @@ impl<E: Endpoint> HttpSink<E> {
                 self.deliver(&request.places[from..]);
             }
             Answer::Guilty(rows) => {
-                let rows = ordered(rows, &request);
-                if rows.is_empty() {
-                    return self.meet(number, request, Answer::RefusedWhole("for a row that was not sent".to_owned()));
+                let guilty = ordered(rows, &request);
+                let message = guilty.first().map_or("for a row that was not sent".to_owned(), |(_, why)| why.clone());
+                // what names no row of it, or has one alone, is as good as one that is refused as a whole
+                if guilty.is_empty() || request.places.len() == 1 || request.has(&self.gone) {
+                    return self.meet(number, request, Answer::RefusedWhole(message));
                 }
                 self.calm(number);
-                let (guilty, frame): (Vec<usize>, _) =
-                    (rows.iter().map(|(row, _)| *row).collect(), self.endpoint.frame());
-                let others = request.without_rows(&guilty, frame);
-                let others = others.and_then(|others| others.without(&self.gone, frame));
-                if let Some(others) = others {
-                    self.waiting.push_front(others);
-                }
-                for (row, message) in rows {
-                    self.refuse(request.places[row], message);
+                let rows: Vec<usize> = guilty.into_iter().map(|(row, _)| row).collect();
+                for piece in request.apart(&rows, self.endpoint.frame()).into_iter().rev() {
+                    self.waiting.push_front(piece);
                 }
             }
             Answer::RefusedWhole(message) => {

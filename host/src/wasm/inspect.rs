@@ -123,7 +123,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
 /// Where it is not valid, and why.
 pub(super) fn outline(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
     validate(bytes)?;
-    outline::outline(bytes).map_err(|error| LoadError::new("compile", error.to_string()))
+    outline::outline(bytes).map_err(|error| LoadError::new("compile", error))
 }
 
 /// The contract's version in an export's name.

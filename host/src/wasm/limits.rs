@@ -159,7 +159,8 @@ impl Time {
 /// A time in ticks. The first tick may come at once, so there is one more than would fill the time.
 pub(super) fn ticks(time: Duration) -> u64 {
     let ticks = time.as_nanos().div_ceil(TICK.as_nanos()) + 1;
-    u64::try_from(ticks).unwrap_or(u64::MAX)
+    // counted from now, it must stay below the number that the engine has for no deadline
+    u64::try_from(ticks).unwrap_or(u64::MAX).min(u64::MAX / 2)
 }
 
 /// A number of bytes as the configuration writes it.
@@ -225,6 +226,6 @@ mod tests {
         assert_eq!(ticks(Duration::from_secs(1)), 201);
         assert_eq!(ticks(Duration::from_millis(11)), 4);
         assert_eq!(ticks(Duration::from_nanos(1)), 2);
-        assert_eq!(ticks(Duration::MAX), u64::MAX);
+        assert_eq!(ticks(Duration::MAX), u64::MAX / 2);
     }
 }

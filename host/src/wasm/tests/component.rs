@@ -5,7 +5,7 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 /// Makes a component of a plain module, for a world of the contract whose text may be changed first.
-fn component(core: &str, change: impl Fn(String) -> String) -> Vec<u8> {
+pub(super) fn component(core: &str, change: impl Fn(String) -> String) -> Vec<u8> {
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-sdk/wit/transform.wit");
     let wit = change(std::fs::read_to_string(wit).unwrap());
     let mut resolve = Resolve::default();

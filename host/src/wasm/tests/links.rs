@@ -76,6 +76,39 @@ fn exports_and_imports_of_wrong_types_are_told_before_anything_runs() {
 }
 
 #[test]
+fn a_component_is_linked_before_the_clock_has_ticked_and_never_runs() {
+    let good = component::component(&source("component"), |text| text);
+    for _ in 0..10 {
+        // an element segment of an imported table makes the engine run something of its own
+        let engine = Engine::new(None).unwrap();
+        assert_eq!(engine.try_link(&good).map_err(|error| error.to_string()), Ok(()));
+    }
+}
+
+#[test]
+fn what_starts_is_left_out_however_deep_it_is() {
+    let inner = "(component (core module $m (func $s (loop (br 0))) (start $s)) (core instance (instantiate $m)))";
+    let inner = wat::parse_str(inner).unwrap();
+    let nested = |depth: usize| {
+        (0..depth).fold(inner.clone(), |inner, _| {
+            // a component whose only section is the other one; its length as LEB128 of three bytes
+            let length = [inner.len() as u8 | 0x80, (inner.len() >> 7) as u8 | 0x80, (inner.len() >> 14) as u8];
+            [&b"\0asm\x0d\0\x01\0\x04"[..], &length, &inner].concat()
+        })
+    };
+    let starts = |bytes: &[u8]| {
+        let mut parts = wasmparser::Parser::new(0).parse_all(bytes);
+        parts.any(|part| matches!(part.unwrap(), wasmparser::Payload::StartSection { .. }))
+    };
+    for depth in [0, 20, 90] {
+        let bytes = nested(depth);
+        assert!(starts(&bytes) && !starts(&inspect::outline(&bytes).unwrap()), "{depth}");
+    }
+    let error = inspect::outline(&nested(150)).unwrap_err();
+    assert_eq!(error.to_string(), "compile: components are nested more than 100 deep");
+}
+
+#[test]
 fn what_is_linked_is_told_of_every_guest() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/guests");
     let mut taken = 0;
