@@ -2,10 +2,9 @@
 //!
 //! The ABI is Redpanda's (`src/transform-sdk`, Apache-2.0), versions 1 and 2.
 
-use super::Loading;
-use super::lines::START;
 use super::plain::wasi::terminated;
-use super::plain::{Blueprint, PlainModule, Start, State, check_function, check_memory};
+use super::plain::{Blueprint, PlainModule, Start, State};
+use super::{Loading, lines};
 use crate::chain::Transform;
 use crate::config::Ends;
 use crate::modules::{LoadError, Module};
@@ -121,12 +120,11 @@ pub(super) fn link(
     module: &wasmtime::Module,
     what: &Loading<'_>,
 ) -> Result<Blueprint, LoadError> {
-    check_memory(module)?;
-    check_function(module, START, 0, 0)?;
     let mut linker = linker.clone();
     let link = |error: wasmtime::Error| LoadError::new("link", format!("{error:#}"));
     imports::link(&mut linker).and_then(|()| registry::link(&mut linker)).map_err(link)?;
-    Blueprint::new(&linker, module, what)
+    // it starts as every program does
+    lines::link(&linker, module, what)
 }
 
 /// Links a compiled transform, and starts a guest to see that it comes to its first batch.
