@@ -26,8 +26,9 @@ const TICKS: f64 = 100.0;
 /// What one run took.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Measured {
-    /// From the moment when a fifth of the outputs had been seen to the last: neither starting and joining a group count, nor
-    /// what was under way before anything was seen. None where less than half of them came after that moment, as in a short run
+    /// From the moment when a fifth of the outputs had been seen to the last, or, at a service, to when it had 95 of 100: neither
+    /// starting and joining a group count, nor what was under way before anything was seen, nor how long the last rows of all wait
+    /// for others. None where less than half of them came after that moment, as in a short run
     /// whose outputs come a transaction at a time.
     pub(crate) records_per_second: Option<f64>,
     /// Processor time of the whole process, start and end included.
@@ -114,7 +115,7 @@ impl Watch {
             Progress::Committed { group, input } => Some(Group::new(&self.brokers, group, input, partitions)?),
         };
         let patience = PATIENCE.max(Duration::from_secs(records / SLOWEST));
-        let (mut first, mut mark) = (None, None);
+        let (mut first, mut mark, mut nearly) = (None, None, None);
         let broker_before = cpu_seconds(self.process)?;
         let last = loop {
             child.runs()?;
@@ -133,6 +134,10 @@ impl Watch {
             if seen * 5 >= records {
                 mark.get_or_insert((now, seen));
             }
+            // the last rows may wait for others before they go to a service
+            if matches!(progress, Progress::Taken(_)) && seen * 20 >= records * 19 {
+                nearly.get_or_insert((now, seen));
+            }
             if seen >= records {
                 break now;
             }
@@ -146,7 +151,7 @@ impl Watch {
         let peak_mib = child.peak_mib()?;
         let cpu_seconds = child.stop(measurement.ends_by_signal)?;
         Ok(Measured {
-            records_per_second: mark.and_then(|mark| rate(records, mark, last)),
+            records_per_second: mark.and_then(|mark| rate(records, mark, nearly.unwrap_or((last, records)))),
             cpu_seconds,
             cpu_seconds_to_last,
             broker_cpu_seconds,
@@ -156,10 +161,10 @@ impl Watch {
     }
 }
 
-/// Records a second from a moment when so many had been seen to the last.
-fn rate(records: u64, (since, seen): (Instant, u64), last: Instant) -> Option<f64> {
-    let after = records.saturating_sub(seen);
-    (after * 2 >= records).then(|| after as f64 / (last - since).as_secs_f64().max(1e-3))
+/// Records a second from a moment when so many had been seen to another.
+fn rate(records: u64, (since, seen): (Instant, u64), (until, by_then): (Instant, u64)) -> Option<f64> {
+    let after = by_then.saturating_sub(seen);
+    (after * 2 >= records).then(|| after as f64 / (until - since).as_secs_f64().max(1e-3))
 }
 
 /// Asks for a group's offsets.
@@ -281,8 +286,9 @@ mod tests {
     #[test]
     fn what_was_there_at_once_has_no_rate() {
         let (since, second) = (Instant::now(), Duration::from_secs(1));
-        assert_eq!(rate(1000, (since, 200), since + second * 2), Some(400.0));
-        assert_eq!(rate(1000, (since, 501), since + second * 2), None);
-        assert_eq!(rate(1000, (since, 1000), since), None);
+        assert_eq!(rate(1000, (since, 200), (since + second * 2, 1000)), Some(400.0));
+        assert_eq!(rate(1000, (since, 200), (since + second * 2, 960)), Some(380.0));
+        assert_eq!(rate(1000, (since, 501), (since + second * 2, 1000)), None);
+        assert_eq!(rate(1000, (since, 1000), (since, 1000)), None);
     }
 }

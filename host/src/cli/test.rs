@@ -26,7 +26,7 @@ const PLACES: [&str; 7] = [
 
 /// Runs a transform's fixtures: records that go in, and what must come out
 ///
-/// A fixture is a file below DIR/fixtures: `.json` or `.toml` with one case, or `.jsonl` with one a line:
+/// A fixture is a file in DIR/fixtures: `.json` or `.toml` with one case, or `.jsonl` with one a line:
 ///
 ///   {"config":{…},"in":[{"key":"k","value":"v"}],"out":[{"origin":0,"value":"V"}],
 ///    "rejects":[{"origin":1,"code":"too-old","message":"…"}],"log":["info: …"],"refused":"…"}

@@ -240,6 +240,9 @@ pub(super) fn read(body: &[u8], rows: usize, secrets: &Secrets) -> Option<Answer
             Some(Answer::Guilty(refused))
         }
         (found @ 1.., errors) if by_row && found == errors => Some(Answer::Refused(refused)),
+        // one that lists refused rows and counts none: each row alone is told of by its own record
+        (1.., 0) if by_row && rows > 1 => Some(Answer::Guilty(refused)),
+        (1.., 0) if by_row => Some(Answer::Refused(refused)),
         (_, 0) => None,
         _ if rows == 1 => Some(Answer::Refused(vec![(0, first_message(&refused, body, secrets))])),
         // which they are cannot be told; those that were taken are written again, over themselves
@@ -306,8 +309,13 @@ mod tests {
         let bad = json!({ "status": 400, "error_code": "BadField", "error_message": "no such field" });
         let told = json!({ "success_count": 1, "error_count": 1, "records": [good, bad] });
         assert_eq!(answer(&told, 2), Some(Answer::Refused(vec![(1, "no such field (BadField)".to_owned())])));
+        // a count that contradicts the list does not keep the row for ever
         let contradiction = json!({ "success_count": 2, "error_count": 0, "records": [good, bad] });
-        assert_eq!(answer(&contradiction, 2), None);
+        assert_eq!(answer(&contradiction, 2), Some(Answer::Guilty(vec![(1, "no such field (BadField)".to_owned())])));
+        let alone = json!({ "success_count": 1, "error_count": 0, "records": [bad] });
+        assert_eq!(answer(&alone, 1), Some(Answer::Refused(vec![(0, "no such field (BadField)".to_owned())])));
+        let short = json!({ "success_count": 2, "error_count": 0, "records": [bad] });
+        assert_eq!(answer(&short, 2), None);
         // what is refused is guilty, and the other may have gone with it
         let discarded = json!({ "success_count": 0, "error_count": 2, "records": [good, bad] });
         assert_eq!(answer(&discarded, 2), Some(Answer::Guilty(vec![(1, "no such field (BadField)".to_owned())])));
