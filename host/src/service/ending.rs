@@ -8,10 +8,14 @@ use signal_hook::iterator::Signals as Incoming;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Exit code of a run that a second signal cut short: something was left undone.
 const CUT_SHORT: i32 = 1;
+
+/// Signals that follow the first so soon are the same one: `timeout` sends it to the program and then to its group, and a terminal's
+/// Ctrl-C comes once more through a program that passes it on.
+const ECHO: Duration = Duration::from_millis(300);
 
 /// Asks all workers to drain and end.
 #[derive(Clone)]
@@ -52,10 +56,18 @@ impl Signals {
     pub(super) fn end_on_signal(mut self, ender: Ender) {
         let thread = std::thread::Builder::new().name("signals".to_owned());
         let spawned = thread.spawn(move || {
-            for (count, signal) in self.incoming.forever().enumerate() {
-                if count > 0 {
-                    tracing::warn!(signal, "second signal: ending at once; what is not committed will be done again");
-                    end_at_once();
+            let mut first: Option<Instant> = None;
+            for signal in self.incoming.forever() {
+                match first {
+                    Some(first) if first.elapsed() < ECHO => continue,
+                    Some(_) => {
+                        tracing::warn!(
+                            signal,
+                            "second signal: ending at once; what is not committed will be done again"
+                        );
+                        end_at_once();
+                    }
+                    None => first = Some(Instant::now()),
                 }
                 tracing::info!(signal, "draining; a second signal ends at once");
                 let _ = sd_notify::notify(&[NotifyState::Stopping]);

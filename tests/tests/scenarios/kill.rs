@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use edgemill_tests::broker::free_port;
 use edgemill_tests::wait::PATIENCE;
-use edgemill_tests::{Host, Record, Signal, scale, wait_for};
+use edgemill_tests::{Host, Record, Signal, scale, wait_for, wait_until};
 
 use super::load::Line;
 
@@ -149,8 +149,12 @@ fn promise_ending_a_second_signal_ends_at_once_and_not_with_0() -> Result<()> {
     for signal in [Signal::TERM, Signal::INT] {
         let line = Line::new(1)?;
         let mut host = stuck(&line, "50 s")?;
+        // `timeout`, and who passes Ctrl-C on, send it once more at once
+        host.signal(signal)?;
         host.signal(signal)?;
         host.logs("draining")?;
+        let echoed = Instant::now();
+        wait_until("what comes at once is over", PATIENCE, || echoed.elapsed() > Duration::from_millis(500))?;
         ensure!(host.try_wait()?.is_none(), "the first signal drains");
         let asked = Instant::now();
         host.signal(signal)?;
