@@ -236,13 +236,12 @@ pub(super) fn read(body: &[u8], rows: usize, secrets: &Secrets) -> Option<Answer
     match (refused.len() as u64, errors) {
         // an answer that contradicts itself proves nothing of rows that it does not refuse
         (0, 0) if told.success_count.map_or(by_row, |count| Some(count) == taken) => Some(Answer::Taken),
+        // nor does one that lists refused rows and counts none, or none of the others
+        (1.., 0) if by_row => Some(Answer::Guilty(refused)),
         (1.., 1..) if by_row && told.success_count.is_some() && told.success_count != taken => {
             Some(Answer::Guilty(refused))
         }
         (found @ 1.., errors) if by_row && found == errors => Some(Answer::Refused(refused)),
-        // one that lists refused rows and counts none: each row alone is told of by its own record
-        (1.., 0) if by_row && rows > 1 => Some(Answer::Guilty(refused)),
-        (1.., 0) if by_row => Some(Answer::Refused(refused)),
         (_, 0) => None,
         _ if rows == 1 => Some(Answer::Refused(vec![(0, first_message(&refused, body, secrets))])),
         // which they are cannot be told; those that were taken are written again, over themselves
@@ -313,7 +312,7 @@ mod tests {
         let contradiction = json!({ "success_count": 2, "error_count": 0, "records": [good, bad] });
         assert_eq!(answer(&contradiction, 2), Some(Answer::Guilty(vec![(1, "no such field (BadField)".to_owned())])));
         let alone = json!({ "success_count": 1, "error_count": 0, "records": [bad] });
-        assert_eq!(answer(&alone, 1), Some(Answer::Refused(vec![(0, "no such field (BadField)".to_owned())])));
+        assert_eq!(answer(&alone, 1), Some(Answer::Guilty(vec![(0, "no such field (BadField)".to_owned())])));
         let short = json!({ "success_count": 2, "error_count": 0, "records": [bad] });
         assert_eq!(answer(&short, 2), None);
         // what is refused is guilty, and the other may have gone with it
