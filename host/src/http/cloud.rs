@@ -236,9 +236,7 @@ pub(super) fn read(body: &[u8], rows: usize, secrets: &Secrets) -> Option<Answer
     match (refused.len() as u64, errors) {
         // an answer that contradicts itself proves nothing of rows that it does not refuse
         (0, 0) if told.success_count.map_or(by_row, |count| Some(count) == taken) => Some(Answer::Taken),
-        // nor does one that lists refused rows and counts none, or none of the others
-        (1.., 0) if by_row => Some(Answer::Guilty(refused)),
-        (1.., 1..) if by_row && told.success_count.is_some() && told.success_count != taken => {
+        (1.., errors) if by_row && (errors == 0 || told.success_count.is_some() && told.success_count != taken) => {
             Some(Answer::Guilty(refused))
         }
         (found @ 1.., errors) if by_row && found == errors => Some(Answer::Refused(refused)),
